@@ -25,6 +25,10 @@ class ConfigurationError(Phys4DError, ValueError):
     """A parameter, a combination of parameters, or a scene description is wrong."""
 
 
+class MissingInputError(Phys4DError, LookupError):
+    """A run needs data that does not exist yet; the message names the pipelines that make it."""
+
+
 class CheckpointError(Phys4DError, ValueError):
     """A checkpoint or model folder is missing, partial, or belongs to something else."""
 

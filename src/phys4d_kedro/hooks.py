@@ -1,0 +1,139 @@
+"""What happens around every run: early errors a user can act on, its circumstances logged, nodes timed."""
+
+import contextlib
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+from kedro.config import OmegaConfigLoader
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines as project_pipelines
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from kedro.validation import TypeExtractor
+
+from phys4d_kedro.errors import MissingInputError, Phys4DError
+from phys4d_kedro.parameter_checks import ParameterFiles, check_parameters
+
+logger = logging.getLogger(__name__)
+
+_REPORTED_PACKAGES = ("phys4d_kedro", "torch", "diffusers", "mujoco", "warp-lang", "numpy", "kedro")
+DURATIONS = "node_durations"
+
+
+class ProjectHooks:
+    """Kedro hooks of this project."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, float] = {}
+        self._seed: int | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Check the parameters of the requested pipelines before anything else. Raises ConfigurationError."""
+        _show_user_errors_without_traceback()
+        loader = cast(OmegaConfigLoader, context.config_loader)
+        parameters = loader["parameters"]
+        runtime = loader.runtime_params or {}
+        self._seed = runtime.get("seed", loader["globals"].get("seed"))
+        files = ParameterFiles.read(
+            Path(loader.conf_source),
+            environments=[loader.base_env, loader.env or loader.default_run_env],
+            patterns=loader.config_patterns["parameters"],
+            runtime=runtime,
+        )
+        models = TypeExtractor(dict(project_pipelines)).extract_types_from_pipelines()
+        check_parameters(parameters, models, files)
+
+    @hook_impl
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        """Log the circumstances; report every missing input at once. Raises MissingInputError."""
+        logger.info(
+            "seed %s, %d processors, %s %s; %s",
+            self._seed,
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            platform.system(),
+            platform.machine(),
+            ", ".join(_versions()),
+        )
+        if DURATIONS in catalog and not catalog.exists(DURATIONS):
+            catalog.save(DURATIONS, {})
+        if run_params.get("only_missing_outputs"):
+            pipeline = _without_complete_nodes(pipeline, catalog)
+        missing = sorted(
+            name for name in pipeline.inputs() if not name.startswith("params:") and not catalog.exists(name)
+        )
+        if missing:
+            project_pipelines.set_requested(None)
+            raise MissingInputError(_explain_missing(missing, dict(project_pipelines)))
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Note when the node began."""
+        self._started[node.name] = time.monotonic()
+
+    @hook_impl
+    def after_node_run(self, node: Node, catalog: CatalogProtocol) -> None:
+        """Keep how long the node took, for the report."""
+        if DURATIONS in catalog:
+            durations = catalog.load(DURATIONS) if catalog.exists(DURATIONS) else {}
+            durations[node.name] = round(time.monotonic() - self._started[node.name], 2)
+            catalog.save(DURATIONS, durations)
+
+
+def _versions() -> Iterator[str]:
+    for package in _REPORTED_PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            yield f"{package} {version(package)}"
+
+
+def _without_complete_nodes(pipeline: Pipeline, catalog: CatalogProtocol) -> Pipeline:
+    """The nodes that `--only-missing-outputs` leaves to run."""
+    names = [n.name for n in pipeline.nodes if not all(catalog.exists(output) for output in n.outputs)]
+    return pipeline.filter(node_names=names) if names else Pipeline([])
+
+
+def _explain_missing(missing: Iterable[str], pipelines: dict[str, Pipeline]) -> str:
+    """A message that names each missing input and what makes it."""
+    lines, makers = [], []
+    for name in missing:
+        maker = next(
+            (p for p in pipelines if p != "__default__" and name in pipelines[p].all_outputs()), None
+        )
+        if not makers_of_it:
+            lines.append(f"- '{name}': no pipeline makes it; see its entry in conf/base/catalog*.yml")
+        else:
+            lines.append(f"- '{name}': `kedro run --pipeline={makers_of_it[0]}` makes it")
+            makers.append(makers_of_it[0])
+    if len(set(makers)) > 1:
+        lines.append(f"All of them: `kedro run --pipelines={','.join(dict.fromkeys(makers))}`")
+    return "Inputs of this run do not exist yet:\n" + "\n".join(lines)
+
+
+def _show_user_errors_without_traceback() -> None:
+    """Print errors made for users as their message alone; any other exception keeps its traceback."""
+    previous = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, Phys4DError):
+            cause = cause.__cause__  # Kedro wraps what datasets raise
+        if cause is None:
+            previous(kind, error, trace)
+        else:
+            logger.error("%s: %s", type(cause).__name__, cause)
+
+    if not getattr(previous, "shows_user_errors", False):
+        show.shows_user_errors = True  # type: ignore[attr-defined]
+        sys.excepthook = show
