@@ -108,14 +108,12 @@ def _explain_missing(missing: Iterable[str], pipelines: dict[str, Pipeline]) -> 
     """A message that names each missing input and what makes it."""
     lines, makers = [], []
     for name in missing:
-        maker = next(
-            (p for p in pipelines if p != "__default__" and name in pipelines[p].all_outputs()), None
-        )
-        if not makers_of_it:
+        found = [p for p in pipelines if p != "__default__" and name in pipelines[p].all_outputs()]
+        if not found:
             lines.append(f"- '{name}': no pipeline makes it; see its entry in conf/base/catalog*.yml")
         else:
-            lines.append(f"- '{name}': `kedro run --pipeline={makers_of_it[0]}` makes it")
-            makers.append(makers_of_it[0])
+            lines.append(f"- '{name}': `kedro run --pipeline={found[0]}` makes it")
+            makers.append(found[0])
     if len(set(makers)) > 1:
         lines.append(f"All of them: `kedro run --pipelines={','.join(dict.fromkeys(makers))}`")
     return "Inputs of this run do not exist yet:\n" + "\n".join(lines)
