@@ -29,7 +29,7 @@ ARRAY_SPEC: dict[str, tuple[str, str]] = {
 }
 
 # Arrays that only make sense together.
-_COMPANIONS = {
+COMPANIONS = {
     "motion": ("motion_valid",),
     "motion_valid": ("motion",),
     "motion_confidence": ("motion",),
@@ -134,10 +134,7 @@ down); dz in metres = its depth in camera t+1 minus its depth in camera t; 0 whe
             if key not in ARRAY_SPEC:
                 raise KeyError(f"'{key}' is no array of a clip; they are {', '.join(ARRAY_SPEC)}")
             if getattr(self, key) is None:
-                producer = _PRODUCERS.get(key, "ingestion")
-                raise MissingAnnotationError(
-                    f"clip '{self.clip_id}' has no '{key}'; the pipeline that adds it: {producer}"
-                )
+                raise missing_annotation(self.clip_id, key)
 
     def with_(self, **changes: Any) -> "Clip":
         """A validated copy with some keys replaced."""
@@ -168,6 +165,12 @@ down); dz in metres = its depth in camera t+1 minus its depth in camera t; 0 whe
         return digest.hexdigest()
 
 
+def missing_annotation(clip_id: str, key: str) -> MissingAnnotationError:
+    """The error to raise where a clip lacks the array of a key; it names the pipeline that adds it."""
+    producer = _PRODUCERS.get(key, "ingestion")
+    return MissingAnnotationError(f"clip '{clip_id}' has no '{key}'; the pipeline that adds it: {producer}")
+
+
 def check_length(frames: int, what: str) -> None:
     """Raise InvalidClipError unless frames = 1 + 4k; `what` names the offender in the message."""
     if frames < 1 or (frames - 1) % 4:
@@ -180,7 +183,11 @@ def check_length(frames: int, what: str) -> None:
 def validate(clip: Clip) -> None:
     """Check a clip against the schema (see `Clip`). Raises InvalidClipError naming clip, key and fault."""
     name = f"clip '{clip.clip_id}'"
-    if not clip.clip_id or not all(c.isalnum() or c in "._-" for c in clip.clip_id) or not clip.clip_id.isascii():
+    if (
+        not clip.clip_id
+        or not all(c.isalnum() or c in "._-" for c in clip.clip_id)
+        or not clip.clip_id.isascii()
+    ):
         raise InvalidClipError(f"{name}: clip_id must be made of the characters A-Z a-z 0-9 . _ -")
     if clip.source not in ("simulation", "pseudo", "import"):
         raise InvalidClipError(f"{name}: source '{clip.source}' is none of simulation, pseudo, import")
@@ -203,7 +210,7 @@ def _check_arrays(clip: Clip, name: str) -> None:
     if clip.track_instance is not None:
         sizes["N"] = len(clip.track_instance)
     for key, array in clip.arrays().items():
-        for companion in _COMPANIONS.get(key, ()):
+        for companion in COMPANIONS.get(key, ()):
             if getattr(clip, companion) is None:
                 raise InvalidClipError(f"{name}: '{key}' needs '{companion}' beside it")
         letters, dtype = ARRAY_SPEC[key]
