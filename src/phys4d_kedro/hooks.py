@@ -40,24 +40,21 @@ class ProjectHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Check the parameters of the requested pipelines before anything else. Raises ConfigurationError."""
-        _show_user_errors_without_traceback()
+        show_user_errors_without_traceback()
         loader = cast(OmegaConfigLoader, context.config_loader)
-        parameters = loader["parameters"]
         runtime = loader.runtime_params or {}
-        self._seed = runtime.get("seed", loader["globals"].get("seed"))
         files = ParameterFiles.read(
             Path(loader.conf_source),
             environments=[loader.base_env, loader.env or loader.default_run_env],
             patterns=loader.config_patterns["parameters"],
             runtime=runtime,
         )
+        self._seed = runtime.get("seed", loader["globals"].get("seed"))
         models = TypeExtractor(dict(project_pipelines)).extract_types_from_pipelines()
-        check_parameters(parameters, models, files)
+        check_parameters(loader["parameters"], models, files)
 
     @hook_impl
-    def before_pipeline_run(
-        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
-    ) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         """Log the circumstances; report every missing input at once. Raises MissingInputError."""
         logger.info(
             "seed %s, %d processors, %s %s; %s",
@@ -119,7 +116,7 @@ def _explain_missing(missing: Iterable[str], pipelines: dict[str, Pipeline]) -> 
     return "Inputs of this run do not exist yet:\n" + "\n".join(lines)
 
 
-def _show_user_errors_without_traceback() -> None:
+def show_user_errors_without_traceback() -> None:
     """Print errors made for users as their message alone; any other exception keeps its traceback."""
     previous = sys.excepthook
 

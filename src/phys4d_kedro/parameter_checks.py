@@ -74,9 +74,7 @@ class ParameterFiles:
         return f"conf/base/parameters_{path[0]}.yml"
 
 
-def check_parameters(
-    parameters: Mapping[str, Any], models: Mapping[str, type], files: ParameterFiles
-) -> None:
+def check_parameters(parameters: Mapping[str, Any], models: Mapping[str, type], files: ParameterFiles) -> None:
     """Validate each `parameters[key]` (dotted keys reach inside) against the pydantic model `models[key]`.
 
     Raises:
@@ -85,7 +83,7 @@ def check_parameters(
     faults = [
         f"{files.place(path)}: unknown key '{path[0]}'{_suggestion(path[0], files.base_keys)}"
         for path in files.parameters
-        if len(path) == 1 and path[0] not in files.base_keys
+        if len(path) == 1 and files.base_keys and path[0] not in files.base_keys
     ]
     for key, annotation in models.items():
         model = _model(annotation)
