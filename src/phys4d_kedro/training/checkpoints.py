@@ -106,9 +106,7 @@ def restore(
             f"{document['fingerprint'][:12]}, this run's is {fingerprint[:12]}); remove it or choose another folder"
         )
     for name, module in modules.items():
-        _load_into(
-            _read_tensors(folder / f"{name}.safetensors"), module.state_dict(), folder / f"{name}.safetensors"
-        )
+        _load_into(_read_tensors(folder / f"{name}.safetensors"), module.state_dict(), folder / f"{name}.safetensors")
         if name in averages:
             path = folder / f"{name}.ema.safetensors"
             _load_into(_read_tensors(path), averages[name], path)
@@ -179,9 +177,7 @@ def _optimizer_tensors(modules: Modules, optimizer: torch.optim.Optimizer) -> Te
 def _restore_optimizer(tensors: Tensors, modules: Modules, optimizer: torch.optim.Optimizer) -> None:
     for name, parameter in _named_parameters(modules):
         moments = {
-            key.removeprefix(f"{name}."): value
-            for key, value in tensors.items()
-            if key.rpartition(".")[0] == name
+            key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.rpartition(".")[0] == name
         }
         if moments:
             optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in moments.items()}

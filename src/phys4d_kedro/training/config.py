@@ -1,6 +1,8 @@
-"""Parameters of a training loop; every trained model of the project has one of these in conf."""
+"""Parameters of the training stages, and of the loop that all of them share."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from phys4d_kedro.world_model.config import NanoWanConfig
 
 
 class LoopConfig(BaseModel):
@@ -11,9 +13,7 @@ class LoopConfig(BaseModel):
     steps: int = Field(ge=1, description="Optimiser steps in all.")
     batch_size: int = Field(ge=1, description="Items of a step.")
     learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW.")
-    warmup_steps: int = Field(
-        0, ge=0, description="Steps over which the learning rate rises linearly from zero."
-    )
+    warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises linearly from zero.")
     decay_share: float = Field(
         0.3,
         ge=0,
@@ -21,13 +21,71 @@ class LoopConfig(BaseModel):
         description="Share of the steps, at the end, over which the learning rate falls to zero.",
     )
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW.")
-    ema: float = Field(
-        0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0 turns it off."
-    )
+    ema: float = Field(0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0 turns it off.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are scaled down to at most this norm.")
-    checkpoint_every: int = Field(
-        200, ge=1, description="Steps between checkpoints; one is always made at the end."
-    )
+    checkpoint_every: int = Field(200, ge=1, description="Steps between checkpoints; one is always made at the end.")
     keep_checkpoints: int = Field(2, ge=1, description="How many of the newest checkpoints stay on disk.")
     log_every: int = Field(10, ge=1, description="Steps averaged into one point of the loss curve.")
-    seed: int = Field(ge=0, description="Decides data order, noise and initial weights.")
+    seed: int = Field(ge=0, description="Decides data order and noise.")
+
+
+class AutoencoderTrainingConfig(BaseModel):
+    """How the nano VAE is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    crop: int = Field(ge=16, multiple_of=8, description="Edge in pixels of the square crops it is trained on.")
+    saliency_weight: float = Field(ge=0, description="Extra weight of pixels that change over time.")
+    kl_weight: float = Field(ge=0, description="Weight of the KL term.")
+    loop: LoopConfig
+
+
+class DenoiserTrainingConfig(BaseModel):
+    """How the nano transformer is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    noise_shift: float = Field(gt=0, description="Noise levels are shift u / (1 + (shift - 1) u) of uniform u.")
+    prompt_dropout: float = Field(ge=0, le=1, description="Share of clips trained without their prompt.")
+    loop: LoopConfig
+
+
+class BackboneConfig(BaseModel):
+    """The `backbone` pipeline: an appearance-only video model, from nothing or from weights that are there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    initial_weights: str | None = Field(
+        description="Folder of a nano backbone to go on from; null starts from random weights of the sizes in `nano`."
+    )
+    nano: NanoWanConfig
+    autoencoder: AutoencoderTrainingConfig | None = Field(
+        description="Training of the VAE; null keeps the VAE of `initial_weights` as it is."
+    )
+    transformer: DenoiserTrainingConfig
+    checkpoint_dir: str = Field(description="Where training checkpoints go; safe to remove once a run is complete.")
+    seed: int = Field(ge=0, description="Decides the initial weights.")
+
+    @model_validator(mode="after")
+    def _check_autoencoder(self) -> "BackboneConfig":
+        if self.initial_weights is None and self.autoencoder is None:
+            raise ValueError("a backbone from nothing needs its VAE trained: give `autoencoder`, or `initial_weights`")
+        return self
+
+
+class PretrainConfig(BaseModel):
+    """Stage 1: heads on a frozen backbone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    repeats: int = Field(
+        ge=1, description="How many pairs of heads are trained, on seeds from the loop's on; their spread is reported."
+    )
+    noise_shift: float = Field(
+        gt=0, description="Noise levels are shift u / (1 + (shift - 1) u) of uniform u; below 1 prefers low noise."
+    )
+    depth_weight: float = Field(ge=0, description="Weight of the depth loss.")
+    motion_weight: float = Field(ge=0, description="Weight of the motion loss.")
+    label_memory_gb: float = Field(ge=0, description="Labels kept in memory, in GB; beyond it they are read again.")
+    loop: LoopConfig
+    checkpoint_dir: str = Field(description="Where training checkpoints go; safe to remove once a run is complete.")

@@ -44,9 +44,7 @@ class FitResult:
     resumed_from: int
 
 
-def fit(
-    task: Task, *, items: int, config: LoopConfig, workdir: Path, fingerprint: str, description: str
-) -> FitResult:
+def fit(task: Task, *, items: int, config: LoopConfig, workdir: Path, fingerprint: str, description: str) -> FitResult:
     """Train `task` for `config.steps` steps over `items` items, resuming from the newest checkpoint.
 
     Checkpoints lie in `workdir/<first 12 digits of fingerprint>`: a changed configuration starts anew beside the old

@@ -1,0 +1,27 @@
+"""Nodes of stage 1: labelled clips -> depth and motion heads on a frozen backbone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.training.config import PretrainConfig
+from phys4d_kedro.training.latents import LatentCache
+
+
+def cache_latents(backbone: Path, clips: ClipStore, quality: dict[str, Any]) -> Callable[[LatentCache], Any]:
+    """Encode the labelled clips' frames and prompts once; `quality` stands for the passed validation of the clips."""
+    from phys4d_kedro.world_model.backbones.wan import WanBackbone
+
+    return lambda cache: cache.fill([clips], WanBackbone(backbone))
+
+
+def train_heads(
+    backbone: Path, clips: ClipStore, latents: LatentCache, parameters: PretrainConfig
+) -> tuple[Callable[[Path], None], pd.DataFrame]:
+    """Train depth and motion heads on features of the noised clips, for each seed."""
+    from phys4d_kedro.training import stages
+
+    return stages.pretrain_heads(backbone, parameters, clips, latents)

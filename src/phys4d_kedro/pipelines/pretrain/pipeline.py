@@ -1,0 +1,27 @@
+"""The pretrain pipeline (stage 1)."""
+
+from kedro.pipeline import Node, Pipeline
+
+from phys4d_kedro.pipelines.pretrain import nodes
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """backbone, labeled_clips -> heads (seed_<n>/{depth,motion}), pretrain_history."""
+    return Pipeline(
+        [
+            Node(
+                nodes.cache_latents,
+                inputs=["backbone", "labeled_clips", "labeled_clips_quality"],
+                outputs="latents",
+                name="cache_latents_node",
+                tags=["pretrain", "gpu"],
+            ),
+            Node(
+                nodes.train_heads,
+                inputs=["backbone", "labeled_clips", "latents", "params:pretrain"],
+                outputs=["heads", "pretrain_history"],
+                name="train_heads_node",
+                tags=["pretrain", "gpu"],
+            ),
+        ]
+    )

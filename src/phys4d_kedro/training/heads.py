@@ -1,0 +1,174 @@
+"""Stage 1: depth and motion heads on a frozen backbone, from labelled clips (Phys4D, pseudo-supervised pretraining)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.training.latents import LatentSet
+from phys4d_kedro.training.objectives import masked_smooth_l1, sample_noise_levels
+from phys4d_kedro.world_model.backbones.base import Backbone
+from phys4d_kedro.world_model.heads import (
+    DEPTH_CHANNELS,
+    MOTION_CHANNELS,
+    LinearHead,
+    encode_depth,
+    encode_motion,
+    statistics,
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Targets of a batch: `depth` (B, T, H, W, 1) log depth, `motion` (B, T-1, H, W, 3) as `encode_motion` makes it;
+    `depth_weight` (B, T, H, W) and `motion_weight` (B, T-1, H, W): confidence where labelled, else 0."""
+
+    depth: torch.Tensor
+    depth_weight: torch.Tensor
+    motion: torch.Tensor
+    motion_weight: torch.Tensor
+
+
+class LabelReader:
+    """Labels of clips by position, kept in memory in the order they are first asked for, up to a budget.
+
+    Args:
+        memory: bytes that may be kept; beyond them, clips are read again each time.
+    """
+
+    def __init__(self, clips: ClipStore, memory: int) -> None:
+        self.clips = clips
+        self.memory = memory
+        self._kept: dict[int, Labels] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def read(self, index: int) -> Labels:
+        """The labels of one clip, with a batch dimension of 1."""
+        if index in self._kept:
+            return self._kept[index]
+        labels = read_labels(self.clips, self.clips.ids[index])
+        size = sum(value.nbytes for value in vars(labels).values())
+        if self._bytes + size <= self.memory:
+            self._kept[index] = labels
+            self._bytes += size
+        return labels
+
+    def batch(self, indices: Sequence[int]) -> Labels:
+        """The labels of several clips."""
+        parts = [self.read(i) for i in indices]
+        return Labels(*(torch.cat([vars(part)[name] for part in parts]) for name in Labels.__dataclass_fields__))
+
+
+def read_labels(clips: ClipStore, clip_id: str) -> Labels:
+    """Targets and weights of one clip. Raises MissingAnnotationError if it has no depth or motion."""
+    clip = clips.read(clip_id)
+    clip.require("depth", "motion")
+    depth = torch.from_numpy(clip.depth)
+    motion = torch.from_numpy(clip.motion)
+    known = torch.isfinite(depth)
+    filled = depth.where(known, torch.ones(()))
+    depth_weight = known.float()
+    motion_weight = (torch.from_numpy(clip.motion_valid) & known[:-1]).float()
+    if clip.depth_confidence is not None:
+        depth_weight = depth_weight * torch.from_numpy(clip.depth_confidence)
+    if clip.motion_confidence is not None:
+        motion_weight = motion_weight * torch.from_numpy(clip.motion_confidence)
+    return Labels(
+        depth=encode_depth(filled)[None],
+        depth_weight=depth_weight[None],
+        motion=encode_motion(motion, filled)[None],
+        motion_weight=motion_weight[None],
+    )
+
+
+def new_heads(backbone: Backbone, labels: LabelReader, *, seed: int) -> dict[str, LinearHead]:
+    """Untrained `depth` and `motion` heads for this backbone, standardised to the labels."""
+    depth, motion = _Moments(DEPTH_CHANNELS), _Moments(MOTION_CHANNELS)
+    for index in tqdm(range(len(labels)), desc="Measuring labels", unit="clip"):
+        clip = labels.read(index)
+        depth.add(clip.depth, clip.depth_weight)
+        motion.add(clip.motion, clip.motion_weight)
+    sizes: dict[str, Any] = {
+        "feature_dim": backbone.feature_dim,
+        "temporal": backbone.temporal_compression,
+        "pixels": backbone.token_pixels,
+        "backbone": backbone.fingerprint("transformer", "vae"),
+    }
+    heads = {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, moments in (("depth", depth), ("motion", motion)):
+            mean, std = moments.statistics()
+            heads[name] = LinearHead(channels=len(mean), mean=mean, std=std, **sizes)
+    return heads
+
+
+class HeadsTask:
+    """Depth and motion losses of the heads, on features of noised latents of the frozen transformer."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        heads: dict[str, LinearHead],
+        latents: LatentSet,
+        labels: LabelReader,
+        *,
+        noise_shift: float,
+        depth_weight: float,
+        motion_weight: float,
+    ) -> None:
+        self.modules: dict[str, torch.nn.Module] = dict(heads)
+        self.heads = heads
+        self.backbone = backbone
+        self.latents = latents
+        self.labels = labels
+        self.noise_shift = noise_shift
+        self.depth_weight = depth_weight
+        self.motion_weight = motion_weight
+
+    def loss(self, indices: list[int], generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        depth_head, motion_head = self.heads["depth"], self.heads["motion"]
+        device = depth_head.device
+        latents = self.latents.latents(indices).to(device)
+        noise = torch.randn(latents.shape, generator=generator).to(device)
+        level = sample_noise_levels(len(indices), self.noise_shift, generator).to(device)
+        with torch.no_grad():
+            noisy = self.backbone.add_noise(latents, noise, level)
+            seen = self.backbone.predict(noisy, level, self.latents.prompts(indices).to(device))
+        labels = self.labels.batch(indices)
+        depth = masked_smooth_l1(
+            depth_head(seen.features, seen.time_embedding),
+            depth_head.standardise(labels.depth.to(device)),
+            labels.depth_weight.to(device),
+        )
+        motion = masked_smooth_l1(
+            motion_head(seen.features, seen.time_embedding)[:, 1:],
+            motion_head.standardise(labels.motion.to(device)),
+            labels.motion_weight.to(device),
+        )
+        loss = self.depth_weight * depth + self.motion_weight * motion
+        return loss, {"depth_loss": float(depth.detach()), "motion_loss": float(motion.detach())}
+
+
+class _Moments:
+    """Running weighted sums of values and squares, per channel."""
+
+    def __init__(self, channels: int) -> None:
+        self.weight = 0.0
+        self.total = torch.zeros(channels, dtype=torch.float64)
+        self.squares = torch.zeros(channels, dtype=torch.float64)
+
+    def add(self, values: torch.Tensor, weight: torch.Tensor) -> None:
+        weighted = values.double() * weight[..., None].double()
+        self.weight += float(weight.double().sum())
+        self.total += weighted.flatten(0, -2).sum(0)
+        self.squares += (weighted * values.double()).flatten(0, -2).sum(0)
+
+    def statistics(self) -> tuple[list[float], list[float]]:
+        return statistics(max(self.weight, 1.0), self.total, self.squares)

@@ -1,0 +1,50 @@
+"""Losses of all stages as pure functions.
+
+Letters: B clips, C channels, t latent frames, T H W pixel frames, rows and columns.
+"""
+
+import torch
+from torch.nn import functional as F
+
+
+def sample_noise_levels(batch: int, shift: float, generator: torch.Generator) -> torch.Tensor:
+    """Noise levels (B,) in (0, 1): stratified uniform u, moved to shift u / (1 + (shift - 1) u).
+
+    A shift above 1 prefers high noise (Wan trains at 3 to 5), below 1 low noise. One draw from every 1/B of the range
+    (in random order) keeps the loss's variance down.
+    """
+    offsets = torch.rand(batch, generator=generator)
+    u = (torch.randperm(batch, generator=generator) + offsets) / batch
+    return shift * u / (1 + (shift - 1) * u)
+
+
+def flow_matching_loss(velocity: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of velocities (B, C, t, h, w) over the frames where mask (1, 1, t, 1, 1) is 1."""
+    error = (velocity - target).square() * mask
+    return error.mean() / mask.mean()
+
+
+def masked_smooth_l1(
+    prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, beta: float = 0.5
+) -> torch.Tensor:
+    """Weighted mean of smooth L1 over (B, T, H, W, C), weight (B, T, H, W) >= 0; 0 where all weights are 0.
+
+    Targets are standardised, so beta is in their standard deviations. Entries of weight 0 may hold anything finite.
+    """
+    error = F.smooth_l1_loss(prediction, target, beta=beta, reduction="none").mean(-1)
+    return (error * weight).sum() / weight.sum().clamp_min(1e-6)
+
+
+def reconstruction_loss(reconstruction: torch.Tensor, video: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """L1 + 0.5 MSE on pixels (B, 3, T, H, W) in [-1, 1], and L1 on chroma, which plain L1 neglects on small objects.
+
+    weight (B, 1, T, H, W) has mean 1.
+    """
+    error = reconstruction - video
+    chroma = error - error.mean(1, keepdim=True)
+    return (weight * (error.abs() + 0.5 * error.square() + chroma.abs())).mean()
+
+
+def kl_divergence(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """Mean KL divergence per element of N(mean, exp(log_variance)) from N(0, 1)."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()

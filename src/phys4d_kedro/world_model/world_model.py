@@ -1,0 +1,101 @@
+"""The world model: a backbone with a depth head and a motion head."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from phys4d_kedro.clips.clip import Clip
+from phys4d_kedro.errors import CheckpointError, InvalidClipError
+from phys4d_kedro.geometry.flow import warp
+from phys4d_kedro.world_model.backbones.base import Backbone, Prediction
+from phys4d_kedro.world_model.backbones.wan import WanBackbone
+from phys4d_kedro.world_model.heads import LinearHead, decode_depth, decode_motion
+
+
+class WorldModel:
+    """Predicts depth and motion of clips.
+
+    Args:
+        noise_level: in [0, 1], at which a given video is read: a little noise is what the heads were trained on.
+    """
+
+    def __init__(self, backbone: Backbone, depth: LinearHead, motion: LinearHead, *, noise_level: float) -> None:
+        self.backbone = backbone
+        self.depth = depth
+        self.motion = motion
+        self.noise_level = noise_level
+
+    @classmethod
+    def load(cls, backbone_dir: str | Path, heads_dir: Path, *, noise_level: float) -> "WorldModel":
+        """A backbone folder or hub id, and a folder that holds the heads `depth` and `motion`.
+
+        Raises:
+            CheckpointError: a folder is missing or partial, or the heads belong to another backbone.
+        """
+        backbone = WanBackbone(backbone_dir)
+        fingerprint = backbone.fingerprint("transformer", "vae")
+        return cls(
+            backbone,
+            _load_head(heads_dir / "depth", fingerprint),
+            _load_head(heads_dir / "motion", fingerprint),
+            noise_level=noise_level,
+        )
+
+    @torch.no_grad()
+    def perceive(self, clip: Clip, *, seed: int) -> Clip:
+        """The clip with predicted depth (T, H, W; metres), motion (T-1, H, W, 3) and motion_valid.
+
+        `motion_valid` says that the point lands inside the next frame. All exact annotations are dropped; camera,
+        segmentation and metadata stay.
+        """
+        prediction = self._read(clip, seed)
+        depth_values = self.depth.destandardise(self.depth(prediction.features, prediction.time_embedding))
+        motion_values = self.motion.destandardise(self.motion(prediction.features, prediction.time_embedding))
+        depth = decode_depth(depth_values)[0]
+        motion = decode_motion(motion_values[:, 1:], depth[None])[0]
+        _, inside = warp(depth[1:, None], motion[..., :2].movedim(-1, -3))
+        return clip.with_(
+            source="pseudo",
+            depth=np.ascontiguousarray(depth.cpu().numpy(), dtype=np.float32),
+            motion=np.ascontiguousarray(motion.cpu().numpy(), dtype=np.float32),
+            motion_valid=inside.cpu().numpy(),
+            depth_confidence=None,
+            motion_confidence=None,
+            tracks=None,
+            track_instance=None,
+            track_visible=None,
+        )
+
+    @torch.no_grad()
+    def features(self, clip: Clip, *, seed: int) -> torch.Tensor:
+        """The hidden tokens (t, h, w, D) that the heads read."""
+        return self._read(clip, seed).features[0]
+
+    def _read(self, clip: Clip, seed: int) -> Prediction:
+        pixels = self.backbone.token_pixels
+        if clip.size[0] % pixels or clip.size[1] % pixels:
+            raise InvalidClipError(
+                f"clip '{clip.clip_id}' is {clip.size[0]}x{clip.size[1]} pixels; this backbone needs multiples of "
+                f"{pixels}"
+            )
+        latents = self.backbone.encode_video(torch.from_numpy(clip.rgb)[None])
+        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed)).to(latents.device)
+        level = torch.full((1,), self.noise_level, device=latents.device)
+        prompts = self.backbone.encode_prompts([clip.prompt])
+        return self.backbone.predict(self.backbone.add_noise(latents, noise, level), level, prompts)
+
+
+def _load_head(folder: Path, backbone: str) -> LinearHead:
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"there is no head in {folder}; kedro run --pipeline=pretrain makes one")
+    try:
+        head: LinearHead = LinearHead.from_pretrained(folder, local_files_only=True).eval()
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"the head in {folder} cannot be loaded: {error}") from error
+    if head.config.backbone != backbone:
+        raise CheckpointError(
+            f"the head in {folder} was trained on another backbone (fingerprint {head.config.backbone[:12]}, this one "
+            f"is {backbone[:12]}); run kedro run --pipeline=pretrain again, or give the backbone it belongs to"
+        )
+    return head
