@@ -48,8 +48,10 @@ class DepthConfig(BaseModel):
     median_depth: float = Field(
         5.0, gt=0, description="Median depth of a clip in metres that a relative prediction is scaled to."
     )
-    far_depth: float = Field(
-        50.0, gt=0, description="Depth in metres that the least inverse depth of a relative prediction stands for."
+    depth_ratio: float = Field(
+        10.0,
+        gt=1,
+        description="How many times as far as the nearest point the farthest is taken to be in a relative prediction.",
     )
 
 
@@ -105,3 +107,29 @@ class NanoDepthConfig(BaseModel):
     max_depth: int = Field(
         ge=1, description="Depth in metres that the head's sigmoid saturates at; nothing farther can be told."
     )
+
+
+class AugmentationConfig(BaseModel):
+    """How colours are varied while the nano depth model learns."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    jitter: float = Field(
+        ge=0, le=1, description="Spread of log gamma, contrast and channel gains, and of saturation; 0 changes nothing."
+    )
+    grey_share: float = Field(ge=0, le=1, description="Share of frames turned grey.")
+    blur_share: float = Field(ge=0, le=1, description="Share of frames blurred.")
+    noise: float = Field(ge=0, description="Largest standard deviation of pixel noise, on the scale 0 to 1.")
+
+
+class NanoDepthLossConfig(BaseModel):
+    """What the nano depth model is trained to minimise; see `nano_depth_anything.depth_loss`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    object_weight: float = Field(ge=0, description="Weight of pixels on moving objects; the background has 1.")
+    scale_invariant_weight: float = Field(
+        ge=0, description="Weight of the error's variance over a frame, beside its mean absolute value."
+    )
+    gradient_weight: float = Field(ge=0, description="Weight of the error's differences between nearby pixels.")
+    augmentation: AugmentationConfig

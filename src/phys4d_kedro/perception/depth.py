@@ -88,6 +88,7 @@ def load_depth_estimator(config: DepthConfig) -> TransformersDepth:
         ConfigurationError: neither a folder nor fetchable from the hub, or what it predicts is not known.
         CheckpointError: the folder is not a depth model of transformers, or its weights do not fit.
     """
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoImageProcessor, AutoModelForDepthEstimation
 
     folder = find_depth_model(config)
@@ -100,7 +101,7 @@ def load_depth_estimator(config: DepthConfig) -> TransformersDepth:
             )
     except ConfigurationError:
         raise
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
         raise CheckpointError(
             f"depth model '{config.model}' in {folder} cannot be loaded by transformers: {error}"
         ) from error
@@ -144,17 +145,19 @@ def inverse_to_depth(inverse: NDArray[np.float32], config: DepthConfig) -> tuple
     """Relative inverse depth of a clip, (T, H, W), as depth in metres, by convention.
 
     Depth is 1 / (gain v + offset). A relative model leaves gain and offset open; they are chosen so that the
-    median of v stands for `median_depth` and its least value (the 0.1 percentile) for `far_depth`. What is nearer
-    is right then, how far and how flat things are only as right as that guess: such depth is no measurement.
+    farthest point is `depth_ratio` times as far as the nearest (the 0.1 and 99.9 percentiles of v) and the median
+    depth is `median_depth`. The order of depths is the model's; how far and how flat things are is only as right as
+    that guess: such depth is no measurement.
 
     Returns:
         Depth (T, H, W), and the gain and offset used.
     """
-    median, far = np.percentile(inverse.astype(np.float64), [50, 0.1])
-    near_end, far_end = 1 / config.median_depth, 1 / max(config.far_depth, config.median_depth)
-    gain = (near_end - far_end) / (median - far) if median > far else 0.0
-    offset = near_end - gain * median
-    depth = 1 / np.maximum(gain * inverse + offset, far_end)
+    low, high = np.percentile(inverse.astype(np.float64), [0.1, 99.9])
+    least = 1 / config.depth_ratio
+    slope = (1 - least) / (high - low) if high > low else 0.0
+    scale = 1 / (config.median_depth * (slope * (np.median(inverse) - low) + least))
+    gain, offset = scale * slope, scale * (least - slope * low)
+    depth = 1 / np.maximum(gain * inverse + offset, scale * least)
     return depth.astype(np.float32), {"gain": float(gain), "offset": float(offset)}
 
 
