@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from phys4d_kedro.training.heads import Labels
 from phys4d_kedro.world_model.heads import (
-    DEPTH_CHANNELS,
     MOTION_CHANNELS,
     decode_depth,
     decode_motion,
@@ -83,43 +82,49 @@ class RidgeFit:
     """Fits `RidgeHeads` clip by clip.
 
     A token counts with the mean confidence of its labels; labels that are not known are filled with the mean of the
-    token's known ones, so that one closed form serves all outputs.
+    token's known ones, so that one closed form serves all outputs. The first latent frame stands for one pixel frame
+    and no motion, so only the last frame's depth is fitted on its tokens.
     """
 
     def __init__(self, feature_dim: int, *, temporal: int, pixels: int) -> None:
-        outputs = temporal * pixels * pixels
         self._temporal, self._pixels = temporal, pixels
-        self._depth = NormalEquations(feature_dim, DEPTH_CHANNELS * outputs)
-        self._motion = NormalEquations(feature_dim, MOTION_CHANNELS * outputs)
+        self._earlier = (temporal - 1) * pixels * pixels  # depth outputs of all but a token's last frame come first
+        self._depth_earlier = NormalEquations(feature_dim, self._earlier)
+        self._depth_last = NormalEquations(feature_dim, pixels * pixels)
+        self._motion = NormalEquations(feature_dim, MOTION_CHANNELS * temporal * pixels * pixels)
 
     def add(self, features: torch.Tensor, labels: Labels) -> None:
         """Take in a clip: its features (t, h, w, D), and its labels (of a batch of one)."""
-        x = normalise(features).flatten(0, 2)
-        self._depth.add(x, *self._tokens(labels.depth, labels.depth_weight))
-        # Motion to frame f is read at the token of frame f: the first frame has none.
-        motion, weight = (torch.cat([torch.zeros_like(v[:, :1]), v], 1) for v in (labels.motion, labels.motion_weight))
-        self._motion.add(x, *self._tokens(motion, weight))
+        x = normalise(features)
+        later = x[1:].flatten(0, 2)
+        y, w = self._tokens(labels.depth), self._tokens(labels.depth_weight[..., None])
+        first = self._earlier
+        self._depth_earlier.add(later, *_complete(y[1:, ..., :first], w[1:, ..., :first], channels=1))
+        self._depth_last.add(x.flatten(0, 2), *_complete(y[..., first:], w[..., first:], channels=1))
+        # Motion to frame f is read at the token of frame f; what stands in for the first frame's is not used.
+        padded = (torch.cat([v[:, :1], v], 1) for v in (labels.motion, labels.motion_weight[..., None]))
+        y, w = (self._tokens(v) for v in padded)
+        self._motion.add(later, *_complete(y[1:], w[1:], channels=MOTION_CHANNELS))
 
     def solve(self, penalty: float) -> RidgeHeads:
         """The regression on all clips taken in."""
-        depth_weight, depth_bias = self._depth.solve(penalty)
-        motion_weight, motion_bias = self._motion.solve(penalty)
+        depth = zip(self._depth_earlier.solve(penalty), self._depth_last.solve(penalty), strict=True)
+        depth_weight, depth_bias = (torch.cat(parts, -1).float() for parts in depth)
+        motion_weight, motion_bias = (part.float() for part in self._motion.solve(penalty))
         return RidgeHeads(
-            depth_weight.float(),
-            depth_bias.float(),
-            motion_weight.float(),
-            motion_bias.float(),
-            temporal=self._temporal,
-            pixels=self._pixels,
+            depth_weight, depth_bias, motion_weight, motion_bias, temporal=self._temporal, pixels=self._pixels
         )
 
-    def _tokens(self, values: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Values (1, T, H, W, C) and weights (1, T, H, W) -> outputs (N, O) and weights (N,) of tokens."""
-        channels = values.shape[-1]
-        y = pixels_to_tokens(values, self._temporal, self._pixels).flatten(0, 3).unflatten(-1, (-1, channels))
-        w = pixels_to_tokens(weight[..., None], self._temporal, self._pixels).flatten(0, 3)[..., None]
-        mean = (y * w).sum(1, keepdim=True) / w.sum(1, keepdim=True).clamp_min(1e-12)
-        return torch.where(w > 0, y, mean).flatten(1), w.mean((1, 2))
+    def _tokens(self, video: torch.Tensor) -> torch.Tensor:
+        """(1, T, H, W, C) -> (t, h, w, r P P C)."""
+        return pixels_to_tokens(video, self._temporal, self._pixels)[0]
+
+
+def _complete(values: torch.Tensor, weight: torch.Tensor, *, channels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs (t, h, w, K C) and weights (t, h, w, K) -> outputs (N, K C), unknown ones filled, and weights (N,)."""
+    y, w = values.flatten(0, 2).unflatten(-1, (-1, channels)), weight.flatten(0, 2)[..., None]
+    mean = (y * w).sum(1, keepdim=True) / w.sum(1, keepdim=True).clamp_min(1e-12)
+    return torch.where(w > 0, y, mean).flatten(1), w.mean((1, 2))
 
 
 def normalise(features: torch.Tensor) -> torch.Tensor:
