@@ -183,11 +183,7 @@ def check_length(frames: int, what: str) -> None:
 def validate(clip: Clip) -> None:
     """Check a clip against the schema (see `Clip`). Raises InvalidClipError naming clip, key and fault."""
     name = f"clip '{clip.clip_id}'"
-    if (
-        not clip.clip_id
-        or not all(c.isalnum() or c in "._-" for c in clip.clip_id)
-        or not clip.clip_id.isascii()
-    ):
+    if not clip.clip_id or not all(c.isalnum() or c in "._-" for c in clip.clip_id) or not clip.clip_id.isascii():
         raise InvalidClipError(f"{name}: clip_id must be made of the characters A-Z a-z 0-9 . _ -")
     if clip.source not in ("simulation", "pseudo", "import"):
         raise InvalidClipError(f"{name}: source '{clip.source}' is none of simulation, pseudo, import")

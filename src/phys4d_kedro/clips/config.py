@@ -11,16 +11,16 @@ class ClipCoding(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rgb: Literal["lossless", "h264"] = Field(
-        "lossless", description="RGB frames as H.264 without loss, or with the loss that `crf` allows."
+        "lossless", description="RGB as H.264 without loss, or with the loss that `crf` allows."
     )
-    crf: int = Field(
-        12, ge=1, le=40, description="Constant rate factor of lossy H.264: lower is better and larger."
-    )
-    floats: Literal["float16", "float32"] = Field(
-        "float16",
-        description="Stored precision of depth, motion and confidences: float16 keeps inf and a relative error below "
-        "2^-11; an array that float16 cannot hold so is stored as float32.",
+    crf: int = Field(12, ge=1, le=40, description="Constant rate factor of lossy RGB: lower is better and larger.")
+    mantissa_bits: int = Field(
+        12,
+        ge=4,
+        le=23,
+        description="Bits kept of the 23 in the mantissa of depth, motion and confidences: the relative error is at "
+        "most 2^-(bits + 1); 23 stores them exactly.",
     )
     chunk_frames: int = Field(
-        8, ge=1, description="Frames coded together: a window is read in whole chunks of this length."
+        4, ge=1, description="Frames coded together: a frame window is read in whole chunks of this length."
     )

@@ -14,7 +14,7 @@ from fsspec import AbstractFileSystem
 
 from phys4d_kedro.clips import manifest
 from phys4d_kedro.clips.clip import Clip
-from phys4d_kedro.clips.codecs import decode, encode
+from phys4d_kedro.clips.codecs import encode
 from phys4d_kedro.clips.config import ClipCoding
 from phys4d_kedro.clips.files import open_root, written_whole
 from phys4d_kedro.clips.source import ClipSource
@@ -37,10 +37,7 @@ def encode_clip(clip: Clip, coding: ClipCoding) -> EncodedClip:
     stem = clip.clip_id.replace(".", "%2E")  # WebDataset takes what follows the first dot as the key
     encoded = {key: encode(key, array, clip.fps, coding) for key, array in clip.arrays().items()}
     layouts = {key: member.layout for key, member in encoded.items()}
-    read_back = clip.with_(
-        fps=float(clip.fps),
-        **{key: decode(m.layout, m.payload, 0, m.layout["shape"][0]) for key, m in encoded.items()},
-    )
+    read_back = clip.with_(fps=float(clip.fps), **{key: member.decoded for key, member in encoded.items()})
     row = manifest.summarise(read_back)
     description = clip.metadata() | {"content_hash": row["content_hash"], "layouts": layouts}
     members = [(f"{stem}.json", json.dumps(description, sort_keys=True).encode())]
@@ -68,9 +65,7 @@ def write_shards(
         Phys4DError: whatever the source raises on a clip that it cannot make.
     """
     if clips_per_shard < 1 or jobs == 0:
-        raise ConfigurationError(
-            f"clips_per_shard must be at least 1 and jobs not 0, not {clips_per_shard} and {jobs}"
-        )
+        raise ConfigurationError(f"clips_per_shard must be at least 1 and jobs not 0, not {clips_per_shard} and {jobs}")
     fs, root = open_root(path, storage_options)
     writer = _Writer(fs, root, clips_per_shard, coding or ClipCoding())
     if isinstance(source, ClipSource):
@@ -91,10 +86,7 @@ class _Writer:
         if len(set(ids)) < len(ids):
             twice = sorted({i for i in ids if ids.count(i) > 1})
             raise InvalidClipError(f"{source.description}: clip ids occur twice: {', '.join(twice[:10])}")
-        slices = [
-            range(i, min(i + self.clips_per_shard, len(ids)))
-            for i in range(0, len(ids), self.clips_per_shard)
-        ]
+        slices = [range(i, min(i + self.clips_per_shard, len(ids))) for i in range(0, len(ids), self.clips_per_shard)]
         fingerprints = [self._fingerprint(source, [ids[i] for i in clips]) for clips in slices]
         kept = [self._verified(_name(k), fingerprint) for k, fingerprint in enumerate(fingerprints)]
         index = self._index_if_readable()
@@ -105,9 +97,7 @@ class _Writer:
         missing = [k for k, entry in enumerate(kept) if entry is None]
         wanted = [i for k in missing for i in slices[k]]
         if len(wanted) < len(ids):
-            logger.info(
-                "%s: %d of %d clips are in place", source.description, len(ids) - len(wanted), len(ids)
-            )
+            logger.info("%s: %d of %d clips are in place", source.description, len(ids) - len(wanted), len(ids))
         clips = _made(source, wanted, self.coding, jobs)
         for k in missing:
             self._write(_name(k), fingerprints[k], islice(clips, len(slices[k])))
@@ -164,11 +154,7 @@ class _Writer:
 
     def _finish(self, fingerprint: str | None, shards: int) -> None:
         """Remove what belongs to no shard of this set, then mark it complete."""
-        ours = {
-            path(self.root, _name(k))
-            for path in (manifest.tar_path, manifest.part_path)
-            for k in range(shards)
-        }
+        ours = {path(self.root, _name(k)) for path in (manifest.tar_path, manifest.part_path) for k in range(shards)}
         for path in [*self.fs.glob(f"{self.root}/shards/*"), *self.fs.glob(f"{self.root}/manifest/*")]:
             if path not in ours:
                 self.fs.rm_file(path)
@@ -189,7 +175,7 @@ def _name(shard: int) -> str:
     return f"shard-{shard:06d}"
 
 
-class _HashingFile:
+class _HashingFile(io.RawIOBase):
     """What tarfile needs of a file opened for writing, with the size and SHA-256 of what went through."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -197,7 +183,7 @@ class _HashingFile:
         self._digest = hashlib.sha256()
         self.size = 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any) -> int:
         self._digest.update(data)
         self.size += len(data)
         return self._file.write(data)

@@ -13,7 +13,7 @@ from phys4d_kedro.clips.store import ClipStore
 
 
 class ClipShardsDataset(AbstractDataset[ClipSource | Iterable[Clip], ClipStore]):
-    """A set of clips: saving takes a `ClipSource` (made shard by shard, resumable) or clips, loading gives a `ClipStore`.
+    """Clips on disk: saving takes a `ClipSource` (made shard by shard, resumable) or clips, loading a `ClipStore`.
 
     YAML:
 
