@@ -1,4 +1,4 @@
-"""Held-out clips beside what was predicted for them, as pictures; chosen to show every scene."""
+"""Held-out clips beside what was predicted for them, as pictures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,18 +66,11 @@ def make_example(truth: Clip, predicted: Clip) -> Example:
     )
 
 
-def choose_examples(heldout: ClipStore, predictions: ClipStore, predictor: str, count: int) -> list[str]:
-    """Up to `count` ids of held-out clips that `predictor` has predictions of, a clip of each scene in turn."""
-    predicted = set(predictions.ids)
-    rows = heldout.manifest[[f"{clip_id}.{predictor}" in predicted for clip_id in heldout.ids]]
-    in_turn = rows.assign(turn=rows.groupby("scene").cumcount()).sort_values(["turn", "scene"], kind="stable")
-    return in_turn["clip_id"].head(count).tolist()
-
-
-def read_examples(heldout: ClipStore, predictions: ClipStore, predictor: str, clip_ids: list[str]) -> Iterator[Example]:
-    """The chosen clips, read one at a time."""
-    for clip_id in clip_ids:
-        yield make_example(heldout.read(clip_id), predictions.read(f"{clip_id}.{predictor}"))
+def read_examples(heldout: ClipStore, predictions: ClipStore, predictor: str, count: int) -> Iterator[Example]:
+    """The first `count` clips that `predictor` has predictions of (`<clip_id>.<predictor>`), read one at a time."""
+    predicted = [name for name in predictions.ids if name.endswith(f".{predictor}")]
+    for name in predicted[:count]:
+        yield make_example(heldout.read(name.removesuffix(f".{predictor}")), predictions.read(name))
 
 
 def _array(clip: Clip, key: str) -> NDArray[Any]:

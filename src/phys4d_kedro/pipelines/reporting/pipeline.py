@@ -1,0 +1,75 @@
+"""The reporting pipeline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from phys4d_kedro.hooks import DURATIONS
+from phys4d_kedro.pipelines.reporting import nodes
+
+_SETS = ["simulated_clips_train", "simulated_clips_heldout", "real_clips", "labeled_clips"]
+_COMPARISONS = ["depth_comparison", "motion_comparison", "depth_by_scene", "motion_by_scene"]
+_FIGURES = [*_COMPARISONS, "loss_curves", "clips_per_scene", "depth_distribution"]
+
+
+def create_pipeline(**_: object) -> Pipeline:
+    """evaluation_metrics, evaluation_table, predictions, histories, clips -> report, sheets and figures."""
+    return Pipeline(
+        [
+            Node(
+                nodes.plot_results,
+                inputs=["evaluation_metrics", "evaluation_table", "params:reporting"],
+                outputs=_COMPARISONS,
+                name="plot_results_node",
+                tags=["reporting", "cpu"],
+            ),
+            Node(
+                nodes.plot_training,
+                inputs=["autoencoder_history", "transformer_history", "pretrain_history"],
+                outputs="loss_curves",
+                name="plot_training_node",
+                tags=["reporting", "cpu"],
+            ),
+            Node(
+                nodes.plot_clips,
+                inputs=[*_SETS, "params:reporting"],
+                outputs=["clips_per_scene", "depth_distribution"],
+                name="plot_clips_node",
+                tags=["reporting", "cpu"],
+            ),
+            Node(
+                nodes.draw_sheets,
+                inputs=["simulated_clips_heldout", "predictions", "evaluation_table", "params:reporting"],
+                outputs="sheets",
+                name="draw_sheets_node",
+                tags=["reporting", "cpu"],
+            ),
+            Node(
+                nodes.collect_facts,
+                inputs={
+                    "train": "simulated_clips_train",
+                    "heldout": "simulated_clips_heldout",
+                    "real": "real_clips",
+                    "labeled": "labeled_clips",
+                    "table": "evaluation_table",
+                    "durations": DURATIONS,
+                    "parameters": "params:reporting",
+                },
+                outputs="run_facts",
+                name="collect_facts_node",
+                tags=["reporting", "cpu"],
+            ),
+            Node(
+                nodes.write_report,
+                inputs={
+                    "metrics": "evaluation_metrics",
+                    "heldout": "simulated_clips_heldout",
+                    "predictions": "predictions",
+                    "facts": "run_facts",
+                    "parameters": "params:reporting",
+                    **{name: name for name in _FIGURES},
+                },
+                outputs="report",
+                name="write_report_node",
+                tags=["reporting", "cpu"],
+            ),
+        ]
+    )

@@ -1,0 +1,103 @@
+"""Small inputs of the report: eight clips of two scenes, predictions of them, and an evaluation table."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from factories import make_clip
+
+from phys4d_kedro.clips.clip import Clip
+from phys4d_kedro.clips.shards import write_shards
+from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.evaluation.statistics import summarise_scores
+
+SCENES = ("ball_ramp", "block_domino")
+# Mean value of each predictor: AbsRel, end-point error (`pixel_median` has none).
+LEVELS = {"heads": (0.1, 0.5), "constant_median": (0.4, 1.0), "pixel_median": (0.05, None)}
+
+
+def clip(index: int) -> Clip:
+    """Clip `index`, of the scenes in turn."""
+    return make_clip(index, height=16, width=16).with_(scene=SCENES[index % 2], prompt='a "ball" <rolls>')
+
+
+def predicted(truth: Clip, predictor: str) -> Clip:
+    """A noisy copy, as an evaluation saves it."""
+    rng = np.random.default_rng(len(predictor))
+    assert truth.depth is not None
+    noise = np.exp(rng.normal(0, 0.1, truth.depth.shape)).astype(np.float32)
+    return truth.with_(clip_id=f"{truth.clip_id}.{predictor}", depth=truth.depth * noise)
+
+
+@pytest.fixture(scope="session")
+def heldout(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    """Eight clips of two scenes."""
+    path = tmp_path_factory.mktemp("heldout")
+    write_shards((clip(i) for i in range(8)), str(path), clips_per_shard=4)
+    return ClipStore(str(path))
+
+
+@pytest.fixture(scope="session")
+def predictions(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    """The first six clips as two predictors see them."""
+    path = tmp_path_factory.mktemp("predictions")
+    clips = (predicted(clip(i), name) for i in range(6) for name in ("heads", "constant_median"))
+    write_shards(clips, str(path), clips_per_shard=4)
+    return ClipStore(str(path))
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    """Two clips that have RGB alone."""
+    path = tmp_path_factory.mktemp("real")
+    rgb = np.zeros((5, 16, 16, 3), np.uint8)
+    write_shards(
+        [Clip(clip_id=f"v{i}", rgb=rgb, fps=8, source="import") for i in range(2)], str(path), clips_per_shard=4
+    )
+    return ClipStore(str(path))
+
+
+@pytest.fixture(scope="session")
+def sets(heldout: ClipStore, real: ClipStore) -> dict[str, ClipStore]:
+    """The sets of clips of a run, by the nodes' names for them."""
+    return {"train": heldout, "heldout": heldout, "real": real, "labeled": heldout}
+
+
+@pytest.fixture(scope="session")
+def table(heldout: ClipStore) -> pd.DataFrame:
+    """An evaluation: `heads` with three seeds 0.02 apart, the others with one."""
+    rows = []
+    for predictor, levels in LEVELS.items():
+        for seed in (0, 1, 2) if predictor == "heads" else (None,):
+            for metric, level in zip(("abs_rel", "epe"), levels, strict=True):
+                for number, (clip_id, scene) in enumerate(zip(heldout.ids, heldout.manifest["scene"], strict=True)):
+                    for region in ("image", "objects") if level is not None else ():
+                        value = level * (1 if region == "image" else 2) + 0.02 * ((seed or 0) - 1) + 0.02 * (number % 2)
+                        rows.append((predictor, seed, clip_id, scene, region, metric, value))
+    columns = ["predictor", "seed", "clip_id", "scene", "region", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns).astype({"seed": "Int64"})
+
+
+@pytest.fixture(scope="session")
+def metrics(table: pd.DataFrame) -> dict[str, Any]:
+    """The table in short, as the evaluation writes it."""
+    return json.loads(json.dumps(summarise_scores(table, subject="heads", resamples=50, seed=0)))
+
+
+@pytest.fixture(scope="session")
+def histories() -> list[pd.DataFrame]:
+    """Losses of two stages."""
+    steps = np.arange(10, 1010, 10)
+    return [
+        pd.DataFrame({"stage": stage, "seed": seed, "step": steps, "loss": 1 / steps})
+        for stage, seed in (("transformer", 0), ("pretrain", 0), ("pretrain", 1))
+    ]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is looked at in a browser."""
+    return tmp_path_factory.mktemp("page")
