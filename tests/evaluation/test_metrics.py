@@ -50,7 +50,7 @@ def test_the_truth_scores_what_sampling_and_interpolation_leave():
         assert got[region, "delta_1"] == 1
         assert got[region, "warp_residual"] < 0.05  # silhouettes, where a sample mixes two surfaces
     assert got["image", "chamfer_4d"] == pytest.approx(0, abs=1e-6)
-    assert got["objects", "chamfer_4d"] < 0.1  # the pixels and the simulator's points are different points
+    assert got["objects", "chamfer_4d"] < 0.15  # the pixels and the simulator's points are different points
 
 
 def test_a_wrong_scale_shows_in_raw_depth_only():

@@ -1,6 +1,7 @@
 """Scoring predictors on held-out clips, and keeping examples of what they predict."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import pandas as pd
 from tqdm import tqdm
@@ -32,19 +33,22 @@ def score_predictors(
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64"})
 
 
-def predict_examples(predictors: Iterable[Predictor], clips: ClipStore, count: int) -> Iterator[Clip]:
-    """Predictions of `count` clips by each predictor, as clips named `<clip_id>.<predictor>`.
+@dataclass(frozen=True)
+class ExamplePredictions:
+    """Predictions of `count` clips, which show every scene in turn, by each of some predictors (of different names).
 
-    The clips show every scene in turn. Of a predictor with several seeds the first one's are kept.
+    Iterating predicts clip after clip; each is named `<clip_id>.<predictor>`.
     """
-    chosen = clips.subset(choose_examples(clips, count))
-    seen = set()
-    for predictor in predictors:
-        if predictor.name in seen:
-            continue
-        seen.add(predictor.name)
-        for clip in tqdm(chosen, desc=f"Examples of {predictor.name}", unit="clip", total=len(chosen)):
-            yield predictor.predict(clip).with_(clip_id=f"{clip.clip_id}.{predictor.name}")
+
+    predictors: Iterable[Predictor]
+    clips: ClipStore
+    count: int
+
+    def __iter__(self) -> Iterator[Clip]:
+        chosen = self.clips.subset(choose_examples(self.clips, self.count))
+        for predictor in self.predictors:
+            for clip in tqdm(chosen, desc=f"Examples of {predictor.name}", unit="clip", total=len(chosen)):
+                yield predictor.predict(clip).with_(clip_id=f"{clip.clip_id}.{predictor.name}")
 
 
 def choose_examples(clips: ClipStore, count: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Everything that predicts depth and motion of a clip, behind one protocol: heads, baselines, estimators, the truth."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.errors import CheckpointError, InvalidClipError
+from phys4d_kedro.evaluation.statistics import FLOOR
 
 if TYPE_CHECKING:
     from phys4d_kedro.evaluation.baselines import Baselines
@@ -115,9 +116,9 @@ class EstimatorsPredictor:
 
 @dataclass(frozen=True)
 class ExactPredictor:
-    """The clip's own annotations: what each metric comes to without any error (sampling, interpolation)."""
+    """The clip's own annotations: what sampling and interpolation leave of each metric."""
 
-    name: str = "exact"
+    name: str = FLOOR
     seed: int | None = None
 
     def predict(self, clip: Clip) -> Clip:
@@ -154,22 +155,27 @@ def head_folders(heads: Path) -> dict[int, Path]:
 
 def make_predictors(
     backbone: Path,
-    heads: Path,
+    heads: Mapping[int, Path],
     baselines: "Baselines",
     labels: "PseudoLabelConfig",
     *,
     noise_level: float,
     noise_seed: int,
 ) -> Iterator[Predictor]:
-    """All that can be had of these files, each made when it is asked for: one model is in memory at a time."""
+    """The heads of each training seed, and the baselines; each is made when it is asked for.
+
+    Args:
+        heads: folders by seed, see `head_folders`.
+        labels: the estimators' parameters.
+        noise_level, noise_seed: at which, and by which, noise is added to a video before it is read.
+    """
     from phys4d_kedro.perception.pseudo_labels import load_estimators
     from phys4d_kedro.world_model.world_model import WorldModel
 
-    for position, (seed, folder) in enumerate(head_folders(heads).items()):
+    for seed, folder in heads.items():
         model = WorldModel.load(backbone, folder, noise_level=noise_level)
         yield HeadsPredictor(model, seed, noise_seed)
-        if position == 0:
-            yield RidgePredictor(model, baselines.ridge, noise_seed)
+    yield RidgePredictor(model, baselines.ridge, noise_seed)
     yield StillPredictor("pixel_median", baselines.pixel)
     yield StillPredictor("constant_median", np.full((), baselines.constant, np.float32))
     yield EstimatorsPredictor(labels, load_estimators(labels))

@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+# The predictor whose scores are what each metric comes to without any error: a floor, nothing to be ahead of.
+FLOOR = "exact"
+
 COLUMNS = ("predictor", "seed", "clip_id", "scene", "region", "metric", "value")
 
 
@@ -34,7 +37,7 @@ METRICS = {
 
 
 def summarise_scores(table: pd.DataFrame, *, subject: str, resamples: int, seed: int) -> dict[str, Any]:
-    """Means of every predictor and margins of one over the others, JSON-able, nested metric / region.
+    """Means of every predictor and margins of one over the others (but FLOOR), JSON-able, nested metric / region.
 
     `means[predictor]`: `mean` over clips and seeds, `seed_std` (the sample standard deviation of the seeds' means;
     null with one seed), `clips`. `margins[predictor]`: how far `subject` is ahead, in the metric's unit, positive where
@@ -47,7 +50,7 @@ def summarise_scores(table: pd.DataFrame, *, subject: str, resamples: int, seed:
         values = {str(name): _by_clip_and_seed(rows) for name, rows in scores.groupby("predictor", sort=False)}
         margins = {}
         for name, baseline in values.items():
-            if name == subject or subject not in values:
+            if name in (subject, FLOOR) or subject not in values:
                 continue
             ahead = values[subject].sub(baseline.mean(axis=1), axis=0).dropna() * sign
             if len(ahead):
