@@ -9,4 +9,4 @@ os.environ["DVC_NO_ANALYTICS"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 # Tests compute on tiny arrays: more threads than this only wait for each other.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(variable, "2")
+    os.environ.setdefault(variable, "1")

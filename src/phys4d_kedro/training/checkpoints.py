@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,14 @@ _FOLDER = re.compile(r"step_(\d{8})")
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a checkpoint holds beside the weights: steps done, and the loss curve as a list of rows."""
+    """What a checkpoint holds beside the weights.
+
+    `history` is the loss curve, a row a point; `pending` are the steps since its last point, not yet averaged.
+    """
 
     step: int
     history: list[dict[str, float]]
+    pending: list[dict[str, float]]
 
 
 def save(
@@ -60,7 +64,7 @@ def save(
             if name in averages:
                 save_file(_tensors(averages[name]), partial / f"{name}.ema.safetensors")
         save_file(_optimizer_tensors(modules, optimizer), partial / "optimizer.safetensors")
-        document = {"step": state.step, "fingerprint": fingerprint, "history": state.history}
+        document = {"fingerprint": fingerprint, **asdict(state)}
         (partial / "state.json").write_text(json.dumps(document))
         if folder.exists():
             shutil.rmtree(folder)
@@ -99,11 +103,11 @@ def restore(
     Raises:
         CheckpointError: a file is missing or damaged, or the checkpoint belongs to another model, data or config.
     """
-    document = _read_state(folder)
-    if document["fingerprint"] != fingerprint:
+    state, found = _read_state(folder)
+    if found != fingerprint:
         raise CheckpointError(
             f"{folder} was made by another model, data set or configuration (its fingerprint is "
-            f"{document['fingerprint'][:12]}, this run's is {fingerprint[:12]}); remove it or choose another folder"
+            f"{found[:12]}, this run's is {fingerprint[:12]}); remove it or choose another folder"
         )
     for name, module in modules.items():
         _load_into(_read_tensors(folder / f"{name}.safetensors"), module.state_dict(), folder / f"{name}.safetensors")
@@ -111,7 +115,7 @@ def restore(
             path = folder / f"{name}.ema.safetensors"
             _load_into(_read_tensors(path), averages[name], path)
     _restore_optimizer(_read_tensors(folder / "optimizer.safetensors"), modules, optimizer)
-    return TrainingState(step=document["step"], history=document["history"])
+    return state
 
 
 def _tensors(state: Any) -> Tensors:

@@ -70,13 +70,14 @@ def fit(task: Task, *, items: int, config: LoopConfig, workdir: Path, fingerprin
     )
     averages = _start_averages(task.modules) if config.ema else {}
     history: list[dict[str, float]] = []
+    pending: list[dict[str, float]] = []
     start = 0
     saved = checkpoints.list_checkpoints(directory)
     if saved:
         state = checkpoints.restore(
             saved[-1], modules=task.modules, averages=averages, optimizer=optimizer, fingerprint=fingerprint
         )
-        start, history = state.step, state.history
+        start, history, pending = state.step, state.history, state.pending
         logger.info("%s: resuming after step %d of %d from %s", description, start, config.steps, saved[-1])
     logger.info(
         "%s: %d trainable parameters, %d items, %d steps of %d = %.1f epochs",
@@ -94,12 +95,11 @@ def fit(task: Task, *, items: int, config: LoopConfig, workdir: Path, fingerprin
             modules=task.modules,
             averages=averages,
             optimizer=optimizer,
-            state=TrainingState(step=step, history=history),
+            state=TrainingState(step=step, history=history, pending=pending),
             fingerprint=fingerprint,
             keep=config.keep_checkpoints,
         )
 
-    figures: list[dict[str, float]] = []
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc=description, unit="step")
     for step, indices in zip(bar, batches(items, config, start), strict=False):
         generator = step_generator(config.seed, step)
@@ -109,7 +109,7 @@ def fit(task: Task, *, items: int, config: LoopConfig, workdir: Path, fingerprin
         loss, logs = task.loss(indices, generator)
         if not torch.isfinite(loss):
             raise TrainingDivergedError(
-                f"{description}: the loss is {float(loss)} at step {step + 1}, items {indices}; lower learning_rate "
+                f"{description}: the loss is {float(loss.detach())} at step {step + 1}, items {indices}; lower learning_rate "
                 f"({config.learning_rate}) or look at these items. Checkpoints in {directory} are kept"
             )
         accelerator.backward(loss)
@@ -118,11 +118,11 @@ def fit(task: Task, *, items: int, config: LoopConfig, workdir: Path, fingerprin
         optimizer.zero_grad(set_to_none=True)
         _update_averages(task.modules, averages, config.ema, step)
         done = step + 1
-        figures.append({"loss": float(loss.detach()), **logs})
+        pending.append({"loss": float(loss.detach()), **logs})
         if done % config.log_every == 0 or done == config.steps:
-            means = {key: float(np.mean([f[key] for f in figures])) for key in figures[0]}
+            means = {key: float(np.mean([row[key] for row in pending])) for key in pending[0]}
             history.append({"step": done, "learning_rate": rate, **means})
-            figures = []
+            pending.clear()
             bar.set_postfix({"loss": f"{means['loss']:.4g}"})
         if done % config.checkpoint_every == 0 or done == config.steps:
             save(done)
