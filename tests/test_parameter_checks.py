@@ -137,7 +137,10 @@ def test_runtime_parameter_that_a_file_refers_to_is_known(tmp_path: Path) -> Non
 
 def test_missing_stage_is_an_error(tmp_path: Path) -> None:
     text = message(tmp_path, BASE.replace("simulation:", "simulaton:"))
-    assert "conf/base/parameters_simulation.yml: 'simulation' is missing; did you mean 'simulaton'?" in text
+    assert (
+        "conf/base/parameters_simulation.yml: 'simulation' is missing; did you mean 'simulation' by 'simulaton'?"
+        in text
+    )
 
 
 def test_all_faults_come_at_once(tmp_path: Path) -> None:

@@ -92,7 +92,9 @@ def check_parameters(parameters: Mapping[str, Any], models: Mapping[str, type], 
         path = tuple(key.split("."))
         value = _lookup(parameters, path)
         if value is None:
-            faults.append(f"{files.place(path)}: '{key}' is missing{_suggestion(path[0], set(parameters))}")
+            close = difflib.get_close_matches(path[0], list(parameters), n=1)
+            hint = f"; did you mean '{path[0]}' by '{close[0]}'?" if close else ""
+            faults.append(f"{files.place(path)}: '{key}' is missing{hint}")
             continue
         try:
             model.model_validate(value)

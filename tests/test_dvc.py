@@ -1,0 +1,148 @@
+"""dvc.yaml says what the pipelines really read and write."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+from kedro.framework.project import configure_project, pipelines
+from kedro.pipeline import Pipeline
+
+ROOT = Path(__file__).parents[1]
+STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+# Not a product of a stage: entries of the cache are keyed by content, durations change with every run.
+NOT_TRACKED = {"phys4d_kedro.datasets.latent_cache.LatentCacheDataset"}
+NOT_TRACKED_NAMES = {"node_durations"}
+
+
+@pytest.fixture(scope="module")
+def registered() -> dict[str, Pipeline]:
+    """The project's pipelines."""
+    configure_project("phys4d_kedro")
+    return {name: pipeline for name, pipeline in pipelines.items() if name != "__default__"}
+
+
+@pytest.fixture(scope="module")
+def catalog() -> dict[str, Any]:
+    """The catalog as it is configured."""
+    return OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local")["catalog"]
+
+
+def paths(stage: dict[str, Any], *sections: str) -> set[str]:
+    """The paths a stage lists in these sections."""
+    entries = [entry for section in sections for entry in stage.get(section, [])]
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+
+
+def files_of(names: set[str], catalog: dict[str, Any]) -> set[str]:
+    """The files of those datasets that are tracked."""
+    configured = {name: catalog[name] for name in names - NOT_TRACKED_NAMES if name in catalog}
+    return {entry["filepath"] for entry in configured.values() if entry["type"] not in NOT_TRACKED}
+
+
+def imported_modules(package: Path) -> set[Path]:
+    """Files of this project that the Python files of a package import, directly or not, at any place."""
+    source = ROOT / "src"
+    todo, seen = list(package.glob("**/*.py")), set()
+    while todo:
+        file = todo.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            for name in names:
+                if name.startswith("phys4d_kedro."):
+                    path = source / name.replace(".", "/")
+                    todo += [f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()]
+    return {file.relative_to(ROOT) for file in seen}
+
+
+def test_every_pipeline_has_a_stage(registered: dict[str, Pipeline]) -> None:
+    assert set(STAGES) == set(registered)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_runs_its_pipeline(name: str) -> None:
+    assert STAGES[name]["cmd"] == f"kedro run --pipeline={name}"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_outputs_agree(name: str, registered: dict[str, Pipeline], catalog: dict[str, Any]) -> None:
+    outputs = files_of(registered[name].all_outputs(), catalog)
+    assert paths(STAGES[name], "outs", "metrics", "plots") == outputs
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_inputs_are_dependencies(name: str, registered: dict[str, Pipeline], catalog: dict[str, Any]) -> None:
+    inputs = files_of(registered[name].inputs(), catalog)
+    data = {path for path in paths(STAGES[name], "deps") if path.startswith(("data/", "metrics/"))}
+    assert data == {path for path in inputs if path.startswith(("data/", "metrics/"))}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_parameters_agree(name: str, registered: dict[str, Pipeline]) -> None:
+    used = {n.removeprefix("params:").partition(".")[0] for n in registered[name].inputs() if n.startswith("params:")}
+    files = {f"conf/base/parameters_{key}.yml" for key in used}
+    assert paths(STAGES[name], "params") == files | {"conf/base/globals.yml"}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_imported_code_is_a_dependency(name: str) -> None:
+    listed = [Path(path) for path in paths(STAGES[name], "deps")]
+    everywhere = {Path("src/phys4d_kedro") / f for f in ("__init__.py", "errors.py", "hooks.py", "parameter_checks.py")}
+    missing = [
+        str(file)
+        for file in sorted(imported_modules(ROOT / "src/phys4d_kedro/pipelines" / name) - everywhere)
+        if not any(file == path or path in file.parents for path in listed)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_dependencies_on_the_repository_exist(name: str) -> None:
+    listed = {path for path in paths(STAGES[name], "deps", "params") if path.startswith(("src/", "conf/", "weights/"))}
+    assert [path for path in sorted(listed) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "reporting"])
+def test_interrupted_work_is_kept(name: str) -> None:
+    for section in ("outs", "metrics", "plots"):
+        for entry in STAGES[name].get(section, []):
+            assert isinstance(entry, dict), entry
+            assert next(iter(entry.values()))["persist"] is True
+
+
+@pytest.mark.slow
+def test_dvc_reads_the_file_and_orders_the_stages(tmp_path: Path) -> None:
+    for name in (".dvc/config", ".dvcignore", "dvc.yaml", "src", "conf", "weights"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
+    (tmp_path / "data/01_raw").mkdir(parents=True)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    shown = subprocess.run(
+        ["dvc", "repro", "--dry", "--force"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    order = re.findall(r"Running stage '(\w+)'", shown.stdout)
+    assert set(order) == set(STAGES) - {"depth_estimator"}
+    assert order.index("simulation") < order.index("pseudo_labeling") < order.index("pretrain")
+    assert order.index("backbone") < order.index("pretrain") < order.index("evaluation") < order.index("reporting")
