@@ -122,15 +122,13 @@ def _tensors(state: Any) -> Tensors:
     return {key: value.detach().cpu().contiguous() for key, value in state.items()}
 
 
-def _read_state(folder: Path) -> dict[str, Any]:
+def _read_state(folder: Path) -> tuple[TrainingState, str]:
+    """The state, and the fingerprint of what it belongs to."""
     try:
         document = json.loads((folder / "state.json").read_text())
-        return {
-            "step": document["step"],
-            "fingerprint": document["fingerprint"],
-            "history": document["history"],
-        }
-    except (OSError, ValueError, KeyError) as error:
+        fingerprint = document.pop("fingerprint")
+        return TrainingState(**document), fingerprint
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder / 'state.json'} is missing or damaged ({error}); remove the folder {folder} to resume from the "
             f"checkpoint before it"

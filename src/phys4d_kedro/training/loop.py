@@ -109,8 +109,8 @@ def fit(task: Task, *, items: int, config: LoopConfig, workdir: Path, fingerprin
         loss, logs = task.loss(indices, generator)
         if not torch.isfinite(loss):
             raise TrainingDivergedError(
-                f"{description}: the loss is {float(loss.detach())} at step {step + 1}, items {indices}; lower learning_rate "
-                f"({config.learning_rate}) or look at these items. Checkpoints in {directory} are kept"
+                f"{description}: the loss is {float(loss.detach())} at step {step + 1}, items {indices}; lower "
+                f"learning_rate ({config.learning_rate}) or look at these items. Checkpoints in {directory} are kept"
             )
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(parameters, config.max_grad_norm)

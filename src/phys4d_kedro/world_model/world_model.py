@@ -34,24 +34,25 @@ class WorldModel:
             CheckpointError: a folder is missing or partial, or the heads belong to another backbone.
         """
         backbone = WanBackbone(backbone_dir)
-        fingerprint = backbone.fingerprint("transformer", "vae")
-        return cls(
-            backbone,
-            _load_head(heads_dir / "depth", fingerprint),
-            _load_head(heads_dir / "motion", fingerprint),
-            noise_level=noise_level,
-        )
+        return cls(backbone, *_load_heads(heads_dir, backbone), noise_level=noise_level)
 
-    @torch.no_grad()
+    def with_heads(self, heads_dir: Path) -> "WorldModel":
+        """The same backbone, held once, with other heads. Raises as `load` does."""
+        return WorldModel(self.backbone, *_load_heads(heads_dir, self.backbone), noise_level=self.noise_level)
+
     def perceive(self, clip: Clip, *, seed: int) -> Clip:
         """The clip with predicted depth (T, H, W; metres), motion (T-1, H, W, 3) and motion_valid.
 
         `motion_valid` says that the point lands inside the next frame. All exact annotations are dropped; camera,
         segmentation and metadata stay.
         """
-        prediction = self._read(clip, seed)
-        depth_values = self.depth.destandardise(self.depth(prediction.features, prediction.time_embedding))
-        motion_values = self.motion.destandardise(self.motion(prediction.features, prediction.time_embedding))
+        return self.annotate(clip, self.read(clip, seed=seed))
+
+    @torch.no_grad()
+    def annotate(self, clip: Clip, reading: Prediction) -> Clip:
+        """What the heads make of a reading of this clip; see `perceive`."""
+        depth_values = self.depth.destandardise(self.depth(reading.features, reading.time_embedding))
+        motion_values = self.motion.destandardise(self.motion(reading.features, reading.time_embedding))
         depth = decode_depth(depth_values)[0]
         motion = decode_motion(motion_values[:, 1:], depth[None])[0]
         _, inside = warp(depth[1:, None], motion[..., :2].movedim(-1, -3))
@@ -68,22 +69,33 @@ class WorldModel:
         )
 
     @torch.no_grad()
-    def features(self, clip: Clip, *, seed: int) -> torch.Tensor:
-        """The hidden tokens (t, h, w, D) that the heads read."""
-        return self._read(clip, seed).features[0]
+    def read(
+        self, clip: Clip, *, seed: int, encoded: tuple[torch.Tensor, torch.Tensor] | None = None
+    ) -> Prediction:
+        """One pass of the transformer over the clip at the noise level of this model, with noise of this seed.
 
-    def _read(self, clip: Clip, seed: int) -> Prediction:
+        `encoded` saves the VAE and the text encoder where the clip's latents (1, C, t, h, w) and prompt embedding
+        (1, L, text width) are known.
+        """
+        latents, prompts = encoded or self._encode(clip)
+        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed)).to(latents.device)
+        level = torch.full((1,), self.noise_level, device=latents.device)
+        return self.backbone.predict(self.backbone.add_noise(latents, noise, level), level, prompts)
+
+    def _encode(self, clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
         pixels = self.backbone.token_pixels
         if clip.size[0] % pixels or clip.size[1] % pixels:
             raise InvalidClipError(
                 f"clip '{clip.clip_id}' is {clip.size[0]}x{clip.size[1]} pixels; this backbone needs multiples of "
                 f"{pixels}"
             )
-        latents = self.backbone.encode_video(torch.from_numpy(clip.rgb)[None])
-        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed)).to(latents.device)
-        level = torch.full((1,), self.noise_level, device=latents.device)
-        prompts = self.backbone.encode_prompts([clip.prompt])
-        return self.backbone.predict(self.backbone.add_noise(latents, noise, level), level, prompts)
+        rgb = torch.from_numpy(clip.rgb)[None]
+        return self.backbone.encode_video(rgb), self.backbone.encode_prompts([clip.prompt])
+
+
+def _load_heads(folder: Path, backbone: Backbone) -> tuple[LinearHead, LinearHead]:
+    fingerprint = backbone.fingerprint("transformer", "vae")
+    return _load_head(folder / "depth", fingerprint), _load_head(folder / "motion", fingerprint)
 
 
 def _load_head(folder: Path, backbone: str) -> LinearHead:
