@@ -127,8 +127,10 @@ def _tasks(request: Request, out: NDArray[Any]) -> Iterator[Callable[[], None]]:
     base, end = byte_range(layout, start, stop)
     if len(request.payload) != end - base:
         raise ValueError(f"{len(request.payload)} bytes where {end - base} were written")
+    if stop <= start:
+        return
     rows = layout["rows"]
-    for chunk in range(start // rows, -(-stop // rows)):
+    for chunk in range(start // rows, (stop - 1) // rows + 1):
         low = layout["ends"][chunk - 1] if chunk else 0
         data = memoryview(request.payload)[low - base : layout["ends"][chunk] - base]
         top = chunk * rows

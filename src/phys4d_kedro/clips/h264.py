@@ -27,10 +27,11 @@ def encode_video(rgb: NDArray[np.uint8], fps: float, coding: ClipCoding) -> list
     codec.thread_count = 1  # the number of threads decides the bytes
     lossless = {"qp": "0", "coder": "vlc"}
     lossy = {"crf": str(coding.crf), "tune": "fastdecode"}
-    keyint = coding.chunk_frames
+    chunk = f"keyint={coding.chunk_frames}:min-keyint={coding.chunk_frames}:scenecut=0:repeat-headers=1:annexb=1"
     codec.options = {
         **(lossless if coding.rgb == "lossless" else lossy),
-        "x264-params": f"keyint={keyint}:min-keyint={keyint}:scenecut=0:repeat-headers=1:open-gop=0:annexb=1",
+        # With B-frames and macroblock-tree rate control x264 makes different bytes of equal frames now and then.
+        "x264-params": f"{chunk}:bframes=0:mbtree=0",
     }
     chunks: list[list[bytes]] = []
     for index, image in enumerate(rgb):

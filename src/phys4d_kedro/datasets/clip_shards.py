@@ -22,7 +22,7 @@ class ClipShardsDataset(AbstractDataset[ClipSource | Iterable[Clip], ClipStore])
           filepath: data/02_intermediate/real_clips
           clips_per_shard: 64
           jobs: 2
-          coding: {rgb: h264, crf: 12}
+          coding: {rgb: h264, crf: 16}
 
     `filepath` is any fsspec path (s3://, gs://, ...); `credentials` and `fs_args` go to its file system.
     """
