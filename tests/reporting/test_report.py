@@ -125,8 +125,10 @@ def test_text_of_users_is_escaped(page: str) -> None:
 
 def test_tables_show_values_margins_and_the_best(metrics: dict[str, Any]) -> None:
     values, margins = result_section(metrics, "heads", {}).tables
-    assert values.columns == ["", "heads", "constant median depth, no motion", "per-pixel median depth, no motion"]
-    heading, heads, constant, pixel = values.rows[0]
+    assert values.columns[1:3] == ["heads", "constant median depth, no motion"]
+    assert values.columns[-1] == "exact annotations"
+    heading, heads, constant, pixel, exact = values.rows[0]
+    assert exact.tone == ""
     assert heading.text == "Depth AbsRel, scale-aligned, whole image"
     assert (heads.text, heads.tone) == ("0.11 ± 0.02", "")
     assert (constant.text, constant.tone) == ("0.39", "")

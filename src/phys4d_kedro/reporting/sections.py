@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.evaluation.statistics import METRICS
+from phys4d_kedro.evaluation.statistics import FLOOR, METRICS
 from phys4d_kedro.reporting.examples import Example
 from phys4d_kedro.reporting.report import Cell, Section, Table
 from phys4d_kedro.reporting.tables import format_value, metric_label, predictor_label
@@ -154,11 +154,11 @@ def sample_depths(store: ClipStore, *, clips: int, pixels: int, seed: int) -> ND
 
 
 def _value_table(metrics: Mapping[str, Any], predictor: str) -> Table:
-    names = predictor_order(metrics, predictor)
+    names = [*predictor_order(metrics, predictor), FLOOR]
     rows = []
     for metric, region, summary in _summaries(metrics):
         means = summary["means"]
-        values = {name: means[name]["mean"] for name in means}
+        values = {name: means[name]["mean"] for name in means if name != FLOOR}
         best = (max if METRICS[metric].higher_is_better else min)(values, key=lambda name: values[name])
         cells = [
             Cell(format_value(means[name]["mean"], means[name]["seed_std"]), "strong" if name == best else "")
@@ -167,7 +167,10 @@ def _value_table(metrics: Mapping[str, Any], predictor: str) -> Table:
             for name in names
         ]
         rows.append([Cell(metric_label(metric, region)), *cells])
-    caption = "Means over clips, ± the standard deviation between trainings; the best of each row is bold."
+    caption = (
+        "Means over clips, ± the standard deviation between trainings; the best of each row is bold. The last column "
+        "is what a metric comes to without any error."
+    )
     return Table(caption, ["", *(predictor_label(name) for name in names)], rows)
 
 
@@ -194,9 +197,9 @@ def _margin_table(metrics: Mapping[str, Any], predictor: str) -> Table:
 
 
 def predictor_order(metrics: Mapping[str, Any], predictor: str) -> list[str]:
-    """All predictors, the one reported on first."""
+    """All predictors but the floor, the one reported on first."""
     found = dict.fromkeys(name for _, _, summary in _summaries(metrics) for name in summary["means"])
-    return [predictor, *(name for name in found if name != predictor)]
+    return [predictor, *(name for name in found if name not in (predictor, FLOOR))]
 
 
 def _summaries(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

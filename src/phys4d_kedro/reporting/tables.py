@@ -12,6 +12,7 @@ PREDICTORS = {
     "pixel_median": "per-pixel median depth, no motion",
     "constant_median": "constant median depth, no motion",
     "estimators": "estimators (labels of the training)",
+    "exact": "exact annotations",
 }
 REGIONS = {"image": "whole image", "objects": "moving objects"}
 
