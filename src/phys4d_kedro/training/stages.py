@@ -121,7 +121,12 @@ def pretrain_heads(
             items=len(latents),
             config=loop,
             workdir=Path(config.checkpoint_dir),
-            fingerprint=fingerprint_of(backbone.fingerprint("transformer", "vae"), config, loop, clips.fingerprint),
+            fingerprint=fingerprint_of(
+                backbone.fingerprint("transformer", "vae"),
+                config.model_dump_json(include={"noise_shift", "depth_weight", "motion_weight"}),
+                loop,
+                clips.fingerprint,
+            ),
             description=f"Training heads, seed {seed}",
         )
         trained[seed] = heads
