@@ -4,27 +4,44 @@ import numpy as np
 import pytest
 import torch
 from factories import make_clip
+from safetensors.torch import save_file
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import CheckpointError, DataQualityError, InvalidClipError, MissingAnnotationError
 from phys4d_kedro.evaluation.baselines import Baselines, fit_baselines, median_depths
-from phys4d_kedro.evaluation.predictors import RidgePredictor, StillPredictor, head_folders, readout_seed
+from phys4d_kedro.evaluation.predictors import RidgePredictor, StillPredictor, head_folders
+from phys4d_kedro.evaluation.reading import Reader, readout_seed
+from phys4d_kedro.training.latents import LatentSet
+from phys4d_kedro.world_model.backbones.base import Prediction
 
 
-class ColourFeatures:
-    """A stand-in for the world model: a token's features are its mean colour, the pixel position, and noise."""
+class ColourModel:
+    """A stand-in for the world model: a token's features are its mean colour, its place, and noise."""
 
-    def features(self, clip: Clip, *, seed: int) -> torch.Tensor:
+    readings = 0
+
+    def read(self, clip: Clip, *, seed: int, encoded: tuple[torch.Tensor, torch.Tensor] | None = None) -> Prediction:
+        self.readings += 1
         rgb = torch.from_numpy(clip.rgb[::4]).float().unflatten(1, (-1, 8)).unflatten(3, (-1, 8)).mean((2, 4)) / 255
         rows, columns = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in rgb.shape[1:3]), indexing="ij")
         place = torch.stack([rows, columns, rows * columns], -1).expand(*rgb.shape[:3], 3)
         noise = torch.randn(*rgb.shape[:3], 2, generator=torch.Generator().manual_seed(seed))
-        return torch.cat([rgb, place, 0.01 * noise], -1)
+        features = torch.cat([rgb, place, 0.01 * noise], -1)[None]
+        return Prediction(velocity=features, features=features, time_embedding=features)
 
-    def perceive(self, clip: Clip, *, seed: int) -> Clip:
+    def annotate(self, clip: Clip, reading: Prediction) -> Clip:
         raise NotImplementedError
+
+
+def reader_of(clips: ClipStore, folder: Path) -> Reader:
+    """A reader of these clips whose cached latents say nothing."""
+    for name in ("latents", "prompts"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        save_file({"value": torch.zeros(1)}, folder / name / "0.safetensors")
+    keys = ["0"] * len(clips)
+    return Reader(ColourModel(), LatentSet(folder, clips.ids, keys, keys), noise_seed=0)
 
 
 def store(path: Path, clips: list[Clip]) -> ClipStore:
@@ -57,14 +74,14 @@ def test_pixels_never_hit_take_the_median_of_all(tmp_path):
 
 
 def test_baselines_survive_saving_and_predict_whole_clips(training, tmp_path):
-    model = ColourFeatures()
-    fitted = fit_baselines(training, model, temporal=4, pixels=8, ridge_penalty=1e-3, seed=0)
+    reader = reader_of(training, tmp_path)
+    fitted = fit_baselines(training, reader, temporal=4, pixels=8, ridge_penalty=1e-3)
     fitted.save(tmp_path)
     loaded = Baselines.load(tmp_path)
     assert loaded.constant == pytest.approx(fitted.constant)
     clip = make_clip(0)
-    before = RidgePredictor(model, fitted.ridge, 0).predict(clip)
-    after = RidgePredictor(model, loaded.ridge, 0).predict(clip)
+    before = RidgePredictor(fitted.ridge, reader).predict(clip)
+    after = RidgePredictor(loaded.ridge, reader).predict(clip)
     np.testing.assert_array_equal(before.depth, after.depth)
     np.testing.assert_array_equal(before.motion, after.motion)
     assert before.source == "pseudo"
@@ -85,6 +102,17 @@ def test_still_predictions_have_zero_motion_and_one_size():
     assert (number.depth == 2.5).all()
     with pytest.raises(InvalidClipError, match=r"sphere-0000.*32x32.*pixel_median.*16x32"):
         StillPredictor("pixel_median", pixel[:16]).predict(clip)
+
+
+def test_a_clip_is_read_once_for_all_that_look_at_it(training, tmp_path):
+    reader = reader_of(training, tmp_path)
+    clip = training[0]
+    first = reader.read(clip)
+    assert reader.read(clip) is first
+    reader.read(training[1])
+    again = reader.read(clip)
+    assert reader._model.readings == 3
+    torch.testing.assert_close(again.features, first.features, rtol=0, atol=0)
 
 
 def test_the_noise_a_clip_is_read_at_depends_on_seed_and_clip_alone():

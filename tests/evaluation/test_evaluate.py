@@ -63,11 +63,11 @@ def test_the_same_evaluation_gives_the_same_table(heldout):
 
 def test_examples_show_every_scene_and_are_named_by_predictor(heldout):
     assert choose_examples(heldout, 2) == ["sphere-0002", "sphere-0000"]
-    clips = list(ExamplePredictions([NoisyTruth(0), ExactPredictor()], heldout, 2))
+    clips = list(ExamplePredictions([NoisyTruth(0), NoisyTruth(1), ExactPredictor()], heldout, 2))
     assert [clip.clip_id for clip in clips] == [
         "sphere-0002.heads",
-        "sphere-0000.heads",
         "sphere-0002.exact",
+        "sphere-0000.heads",
         "sphere-0000.exact",
     ]
     np.testing.assert_array_equal(clips[0].depth, NoisyTruth(0).predict(heldout.read("sphere-0002")).depth)

@@ -15,8 +15,10 @@ from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.datasets.clip_shards import ClipShardsDataset
+from phys4d_kedro.datasets.latent_cache import LatentCacheDataset
 from phys4d_kedro.datasets.model_directory import ModelDirectoryDataset
 from phys4d_kedro.evaluation.config import EvaluationConfig
+from phys4d_kedro.evaluation.reading import readout_seed
 from phys4d_kedro.evaluation.statistics import METRICS
 from phys4d_kedro.perception.config import (
     ConsistencyConfig,
@@ -28,9 +30,11 @@ from phys4d_kedro.perception.config import (
 from phys4d_kedro.perception.nano_depth_anything import build_model, save_model
 from phys4d_kedro.pipelines.evaluation import create_pipeline
 from phys4d_kedro.training.heads import LabelReader, new_heads
+from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
 from phys4d_kedro.world_model.config import NanoWanConfig
 from phys4d_kedro.world_model.nano import build_nano_wan
+from phys4d_kedro.world_model.world_model import WorldModel
 
 TINY_WAN = NanoWanConfig(
     latent_channels=4,
@@ -76,6 +80,8 @@ def catalog(folder: Path) -> DataCatalog:
     heldout = store(folder / "heldout", [make_clip(10 + i).with_(scene=f"scene {i % 2}") for i in range(3)])
     backbone = folder / "backbone"
     build_nano_wan(backbone, TINY_WAN, prompts=["a sphere before a wall"], seed=0)
+    latents = LatentCache(folder / "latents")
+    latents.fill([train], WanBackbone(backbone))
     for seed in (0, 1):
         for name, head in new_heads(WanBackbone(backbone), LabelReader(train, 10**9), seed=seed).items():
             head.save_pretrained(folder / "heads" / f"seed_{seed}" / name)
@@ -89,7 +95,7 @@ def catalog(folder: Path) -> DataCatalog:
         "backbone": backbone,
         "heads": folder / "heads",
         "labeled_clips": train,
-        "labeled_clips_quality": {},
+        "latents": latents,
         "simulated_clips_heldout": heldout,
         "simulated_clips_heldout_quality": {},
         "params:evaluation": PARAMETERS,
@@ -98,6 +104,7 @@ def catalog(folder: Path) -> DataCatalog:
     return DataCatalog(
         {name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()}
         | {
+            "heldout_latents": LatentCacheDataset(filepath=str(folder / "latents")),
             "baselines": ModelDirectoryDataset(filepath=str(folder / "baselines")),
             "predictions": ClipShardsDataset(filepath=str(folder / "predictions")),
             "evaluation_table": ParquetDataset(filepath=str(folder / "evaluation.parquet")),
@@ -119,7 +126,9 @@ def test_every_predictor_is_scored_on_every_clip(run: DataCatalog) -> None:
     assert set(table["metric"]) == set(METRICS)
     assert len(table) == 7 * 3 * 2 * len(METRICS)  # the heads count twice
     assert np.isfinite(table["value"]).all()
-    assert set(table.loc[table["predictor"] == "heads", "seed"]) == {0, 1}
+    heads = table[table["predictor"] == "heads"].pivot(index=["clip_id", "region", "metric"], columns="seed")["value"]
+    assert set(heads.columns) == {0, 1}
+    assert not np.allclose(heads[0], heads[1], rtol=1e-6)
 
 
 def test_the_summary_is_plain_json_with_margins_over_all_baselines(run: DataCatalog) -> None:
@@ -144,3 +153,12 @@ def test_running_again_gives_the_same_table(run: DataCatalog) -> None:
     first: pd.DataFrame = run["evaluation_table"].load()
     SequentialRunner().run(create_pipeline().only_nodes("fit_baselines_node", "score_predictors_node"), run)
     assert first.equals(run["evaluation_table"].load())
+
+
+def test_cached_latents_change_nothing(run: DataCatalog) -> None:
+    clip = run["simulated_clips_heldout"].load()[0]
+    backbone = run["backbone"].load()
+    model = WorldModel.load(backbone, run["heads"].load() / "seed_0", noise_level=PARAMETERS.noise_level)
+    cold = model.perceive(clip, seed=readout_seed(PARAMETERS.seed, clip.clip_id))
+    kept = run["predictions"].load().read(f"{clip.clip_id}.heads")
+    np.testing.assert_allclose(kept.depth, cold.depth, rtol=1e-3)  # stored as float16

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,23 +10,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import CheckpointError, DataQualityError, InvalidClipError
 from phys4d_kedro.evaluation.medians import MedianSearch
-from phys4d_kedro.evaluation.predictors import readout_seed
+from phys4d_kedro.evaluation.reading import Reader
 from phys4d_kedro.evaluation.ridge import RidgeFit, RidgeHeads
 from phys4d_kedro.training.heads import read_labels
 
 _FILE = "baselines.safetensors"
-
-
-class FeatureReader(Protocol):
-    """What reads the hidden tokens of a clip; a `WorldModel` does."""
-
-    def features(self, clip: Clip, *, seed: int) -> torch.Tensor:
-        """(t, h, w, D)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -59,15 +49,13 @@ class Baselines:
         return cls(constant, pixel, ridge)
 
 
-def fit_baselines(
-    clips: ClipStore, reader: FeatureReader, *, temporal: int, pixels: int, ridge_penalty: float, seed: int
-) -> Baselines:
+def fit_baselines(clips: ClipStore, reader: Reader, *, temporal: int, pixels: int, ridge_penalty: float) -> Baselines:
     """Learn all baselines from labelled clips.
 
     Args:
+        reader: of these clips.
         temporal, pixels: r and P of the backbone (see `world_model.heads`).
         ridge_penalty: see `NormalEquations.solve`.
-        seed: of the noise that features are read at.
 
     Raises:
         MissingAnnotationError: a clip has no depth or motion.
@@ -75,7 +63,7 @@ def fit_baselines(
         DataQualityError: no clip has a finite depth.
     """
     constant, pixel = median_depths(clips)
-    return Baselines(constant, pixel, fit_ridge(clips, reader, temporal, pixels, penalty=ridge_penalty, seed=seed))
+    return Baselines(constant, pixel, fit_ridge(clips, reader, temporal, pixels, penalty=ridge_penalty))
 
 
 def median_depths(clips: ClipStore) -> tuple[float, NDArray[np.float32]]:
@@ -101,13 +89,11 @@ def median_depths(clips: ClipStore) -> tuple[float, NDArray[np.float32]]:
     return constant, np.where(np.isfinite(pixel), pixel, np.float32(constant))
 
 
-def fit_ridge(
-    clips: ClipStore, reader: FeatureReader, temporal: int, pixels: int, *, penalty: float, seed: int
-) -> RidgeHeads:
+def fit_ridge(clips: ClipStore, reader: Reader, temporal: int, pixels: int, *, penalty: float) -> RidgeHeads:
     """Ridge regression of the clips' labels on the features that the heads read at evaluation."""
     fit: RidgeFit | None = None
     for clip_id in tqdm(clips.ids, desc="Ridge regression", unit="clip"):
-        features = reader.features(clips.read(clip_id, keys=["rgb"]), seed=readout_seed(seed, clip_id)).cpu()
+        features = reader.read(clips.read(clip_id, keys=["rgb"])).features[0].cpu()
         if fit is None:
             fit = RidgeFit(features.shape[-1], temporal=temporal, pixels=pixels)
         fit.add(features, read_labels(clips, clip_id))

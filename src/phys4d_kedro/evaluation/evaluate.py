@@ -1,6 +1,6 @@
 """Scoring predictors on held-out clips, and keeping examples of what they predict."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,7 +14,7 @@ from phys4d_kedro.evaluation.statistics import COLUMNS
 
 
 def score_predictors(
-    predictors: Iterable[Predictor], clips: ClipStore, *, moving_threshold: float, tracks: int
+    predictors: Sequence[Predictor], clips: ClipStore, *, moving_threshold: float, tracks: int
 ) -> pd.DataFrame:
     """Every metric of every predictor on every clip, as the tidy table of `statistics`.
 
@@ -23,10 +23,9 @@ def score_predictors(
     """
     check_annotations(clips)
     rows = []
-    for predictor in predictors:
-        label = predictor.name if predictor.seed is None else f"{predictor.name}, seed {predictor.seed}"
-        for clip in tqdm(clips, desc=f"Evaluating {label}", unit="clip", total=len(clips)):
-            reference = make_reference(clip, moving_threshold=moving_threshold, tracks=tracks)
+    for clip in tqdm(clips, desc=f"Scoring {len(predictors)} predictors", unit="clip", total=len(clips)):
+        reference = make_reference(clip, moving_threshold=moving_threshold, tracks=tracks)
+        for predictor in predictors:
             for score in score_clip(reference, predictor.predict(clip)):
                 identity = (predictor.name, predictor.seed, clip.clip_id, clip.scene)
                 rows.append((*identity, score.region, score.metric, score.value))
@@ -35,19 +34,20 @@ def score_predictors(
 
 @dataclass(frozen=True)
 class ExamplePredictions:
-    """Predictions of `count` clips, which show every scene in turn, by each of some predictors (of different names).
+    """Predictions of `count` clips, which show every scene in turn, by each predictor (of its first seed).
 
     Iterating predicts clip after clip; each is named `<clip_id>.<predictor>`.
     """
 
-    predictors: Iterable[Predictor]
+    predictors: Sequence[Predictor]
     clips: ClipStore
     count: int
 
     def __iter__(self) -> Iterator[Clip]:
         chosen = self.clips.subset(choose_examples(self.clips, self.count))
-        for predictor in self.predictors:
-            for clip in tqdm(chosen, desc=f"Examples of {predictor.name}", unit="clip", total=len(chosen)):
+        first = {predictor.name: predictor for predictor in reversed(self.predictors)}
+        for clip in tqdm(chosen, desc="Predicting examples", unit="clip", total=len(chosen)):
+            for predictor in reversed(first.values()):
                 yield predictor.predict(clip).with_(clip_id=f"{clip.clip_id}.{predictor.name}")
 
 

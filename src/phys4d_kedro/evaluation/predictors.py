@@ -1,24 +1,25 @@
 """Everything that predicts depth and motion of a clip, behind one protocol: heads, baselines, estimators, the truth."""
 
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.errors import CheckpointError, InvalidClipError
+from phys4d_kedro.evaluation.reading import Reader, VideoModel
 from phys4d_kedro.evaluation.statistics import FLOOR
+from phys4d_kedro.training.latents import LatentSet
 
 if TYPE_CHECKING:
     from phys4d_kedro.evaluation.baselines import Baselines
     from phys4d_kedro.evaluation.ridge import RidgeHeads
     from phys4d_kedro.perception.config import PseudoLabelConfig
     from phys4d_kedro.perception.pseudo_labels import Estimators
+    from phys4d_kedro.world_model.world_model import WorldModel
 
 
 class Predictor(Protocol):
@@ -35,49 +36,30 @@ class Predictor(Protocol):
         ...
 
 
-class VideoModel(Protocol):
-    """What a `WorldModel` does here."""
-
-    def perceive(self, clip: Clip, *, seed: int) -> Clip:
-        """The clip with the heads' depth and motion."""
-        ...
-
-    def features(self, clip: Clip, *, seed: int) -> torch.Tensor:
-        """(t, h, w, D)."""
-        ...
-
-
-def readout_seed(seed: int, clip_id: str) -> int:
-    """The seed of the noise that a clip is read at: its own, whatever clips are beside it."""
-    return int(np.random.default_rng([seed, zlib.crc32(clip_id.encode())]).integers(2**31))
-
-
 @dataclass(frozen=True)
 class HeadsPredictor:
     """The trained heads of one seed."""
 
     model: VideoModel
+    reader: Reader
     seed: int | None
-    noise_seed: int
     name: str = "heads"
 
     def predict(self, clip: Clip) -> Clip:
-        return self.model.perceive(clip, seed=readout_seed(self.noise_seed, clip.clip_id))
+        return self.model.annotate(clip, self.reader.read(clip))
 
 
 @dataclass(frozen=True)
 class RidgePredictor:
     """Ridge regression on the features that the heads read."""
 
-    model: VideoModel
     heads: "RidgeHeads"
-    noise_seed: int
+    reader: Reader
     name: str = "ridge"
     seed: int | None = None
 
     def predict(self, clip: Clip) -> Clip:
-        features = self.model.features(clip, seed=readout_seed(self.noise_seed, clip.clip_id))
-        depth, motion = self.heads.predict(features.cpu())
+        depth, motion = self.heads.predict(self.reader.read(clip).features[0].cpu())
         return with_prediction(clip, depth.numpy(), motion.numpy())
 
 
@@ -154,28 +136,30 @@ def head_folders(heads: Path) -> dict[int, Path]:
 
 
 def make_predictors(
-    backbone: Path,
+    model: "WorldModel",
     heads: Mapping[int, Path],
+    latents: LatentSet,
     baselines: "Baselines",
     labels: "PseudoLabelConfig",
     *,
-    noise_level: float,
     noise_seed: int,
-) -> Iterator[Predictor]:
-    """The heads of each training seed, and the baselines; each is made when it is asked for.
+) -> list[Predictor]:
+    """The heads of each training seed, the baselines and the estimators, around one backbone.
 
     Args:
+        model: of any of the heads.
         heads: folders by seed, see `head_folders`.
+        latents: of the clips to predict.
         labels: the estimators' parameters.
-        noise_level, noise_seed: at which, and by which, noise is added to a video before it is read.
+        noise_seed: of the noise that videos are read at.
     """
     from phys4d_kedro.perception.pseudo_labels import load_estimators
-    from phys4d_kedro.world_model.world_model import WorldModel
 
-    for seed, folder in heads.items():
-        model = WorldModel.load(backbone, folder, noise_level=noise_level)
-        yield HeadsPredictor(model, seed, noise_seed)
-    yield RidgePredictor(model, baselines.ridge, noise_seed)
-    yield StillPredictor("pixel_median", baselines.pixel)
-    yield StillPredictor("constant_median", np.full((), baselines.constant, np.float32))
-    yield EstimatorsPredictor(labels, load_estimators(labels))
+    reader = Reader(model, latents, noise_seed=noise_seed)
+    return [
+        *(HeadsPredictor(model.with_heads(folder), reader, seed) for seed, folder in heads.items()),
+        RidgePredictor(baselines.ridge, reader),
+        StillPredictor("pixel_median", baselines.pixel),
+        StillPredictor("constant_median", np.full((), baselines.constant, np.float32)),
+        EstimatorsPredictor(labels, load_estimators(labels)),
+    ]

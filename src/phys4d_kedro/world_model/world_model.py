@@ -69,9 +69,7 @@ class WorldModel:
         )
 
     @torch.no_grad()
-    def read(
-        self, clip: Clip, *, seed: int, encoded: tuple[torch.Tensor, torch.Tensor] | None = None
-    ) -> Prediction:
+    def read(self, clip: Clip, *, seed: int, encoded: tuple[torch.Tensor, torch.Tensor] | None = None) -> Prediction:
         """One pass of the transformer over the clip at the noise level of this model, with noise of this seed.
 
         `encoded` saves the VAE and the text encoder where the clip's latents (1, C, t, h, w) and prompt embedding
