@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from phys4d_kedro.clips.config import ClipExpectations
+
 
 class FlowConfig(BaseModel):
     """Which optical flow runs, and how far it is believed."""
@@ -89,6 +91,9 @@ class PseudoLabelConfig(BaseModel):
     flow: FlowConfig
     depth: DepthConfig
     consistency: ConsistencyConfig
+    quality: ClipExpectations = Field(
+        default_factory=ClipExpectations, description="What must hold of the labelled clips before they are used."
+    )
 
 
 class NanoDepthConfig(BaseModel):

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 # Of ImageNet, as Depth Anything's own image processor takes them.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
-_GRADIENT_SCALES = (1, 2, 4)
+_GRADIENT_STEPS = (1, 2, 4)
+_LEAST_DEPTH = 1e-3
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ class NanoDepthTask:
         rgb, depth, objects = (torch.where(_expand(flip, x), x.flip(-1), x) for x in (rgb, depth, objects))
         pixels = normalise(augment(rgb, self._config.augmentation, generator)).to(model.device)
         predicted = model(pixel_values=pixels).predicted_depth
-        return depth_loss(predicted, depth.to(model.device), objects.to(model.device), self._config)
+        targets = depth.to(model.device), objects.to(model.device)
+        return depth_loss(predicted, *targets, model.config.max_depth, self._config)
 
 
 def normalise(rgb: torch.Tensor) -> torch.Tensor:
@@ -153,37 +155,31 @@ def normalise(rgb: torch.Tensor) -> torch.Tensor:
 
 
 def depth_loss(
-    predicted: torch.Tensor, depth: torch.Tensor, objects: torch.Tensor, config: NanoDepthLossConfig
+    predicted: torch.Tensor, depth: torch.Tensor, objects: torch.Tensor, max_depth: float, config: NanoDepthLossConfig
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """L1 + scale-invariant + gradient-matching loss of log depth; (B, H, W) each. Pixels without a hit do not count.
+    """L1 + scale-invariant + gradient-matching loss of log depth; (B, H, W) each. All beyond max_depth is at max_depth.
 
     With e = log predicted - log depth and w = `object_weight` on moving objects, else 1: the weighted mean of |e|; the
     weighted variance of e over each frame (Eigen et al. 2014, eq. 4 with lambda = 1); and |de| between pixels 1, 2 and
-    4 apart (as MiDaS' gradient matching, Ranftl et al. 2020, eq. 11, on the full-size image).
+    4 apart (after the gradient matching of MiDaS, Ranftl et al. 2020, eq. 11).
     """
-    hit = torch.isfinite(depth)
-    error = predicted.clamp(min=1e-3).log() - torch.where(hit, depth, 1.0).log()
-    weight = hit * torch.where(objects, config.object_weight, 1.0)
-    total = weight.sum((1, 2)).clamp(min=1e-6)
-    absolute = (weight * error.abs()).sum((1, 2)) / total
-    mean = (weight * error).sum((1, 2)) / total
-    variance = (weight * (error - mean[:, None, None]).square()).sum((1, 2)) / total
-    gradient = torch.stack([_gradient(error, weight, step) for step in _GRADIENT_SCALES]).mean(0)
+    error = predicted.clamp(min=_LEAST_DEPTH).log() - depth.clamp(max=max_depth).log()
+    weight = torch.where(objects, config.object_weight, 1.0)
+    weight = weight / weight.sum((1, 2), keepdim=True)
+    absolute = (weight * error.abs()).sum((1, 2))
+    mean = (weight * error).sum((1, 2), keepdim=True)
+    variance = (weight * (error - mean).square()).sum((1, 2))
+    gradient = torch.stack([_gradient(error, step) for step in _GRADIENT_STEPS]).mean(0)
     loss = absolute + config.scale_invariant_weight * variance + config.gradient_weight * gradient
     figures = {"log_l1": absolute, "scale_invariant": variance, "gradient": gradient}
     return loss.mean(), {key: float(value.detach().mean()) for key, value in figures.items()}
 
 
-def _gradient(error: torch.Tensor, weight: torch.Tensor, step: int) -> torch.Tensor:
-    """Mean over each frame of |error[p + step] - error[p]| along rows and columns, where both count: (B,)."""
-    sums = []
-    for axis in (1, 2):
-        length = error.shape[axis] - step
-        first, second = (weight.narrow(axis, start, length) for start in (0, step))
-        pair = torch.minimum(first, second)
-        change = (error.narrow(axis, step, length) - error.narrow(axis, 0, length)).abs()
-        sums.append((pair * change).sum((1, 2)) / pair.sum((1, 2)).clamp(min=1e-6))
-    return (sums[0] + sums[1]) / 2
+def _gradient(error: torch.Tensor, step: int) -> torch.Tensor:
+    """Mean over each frame of the error's change over `step` pixels, along rows and columns: (B,)."""
+    along_rows = (error[:, :, step:] - error[:, :, :-step]).abs().mean((1, 2))
+    along_columns = (error[:, step:] - error[:, :-step]).abs().mean((1, 2))
+    return (along_rows + along_columns) / 2
 
 
 def _expand(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

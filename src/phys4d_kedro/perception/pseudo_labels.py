@@ -92,7 +92,7 @@ def pseudo_label_source(stores: Sequence[ClipStore], config: PseudoLabelConfig) 
     load_estimators(config)
     inputs = {
         "clips": [store.fingerprint for store in stores],
-        "config": config.model_dump(),
+        "config": config.model_dump(exclude={"quality"}),
         "depth_model": hash_model(find_depth_model(config.depth)),
         "flow_weights": _hash_file(config.flow.weights) if config.flow.weights else None,
     }
