@@ -58,7 +58,9 @@ seed: ${runtime_params:seed,0}
 """
 
 
-def check(tmp_path: Path, text: str = BASE, *, env: str = "", frames: Any = 17, runtime: Any = None) -> None:
+def check(
+    tmp_path: Path, text: str = BASE, *, env: str = "", frames: Any = 17, runtime: Any = None, models: Any = None
+) -> dict[str, Any]:
     """Write conf files, merge them as Kedro does, and check them."""
     for folder in ("base", "local"):
         (tmp_path / "conf" / folder).mkdir(parents=True)
@@ -72,7 +74,7 @@ def check(tmp_path: Path, text: str = BASE, *, env: str = "", frames: Any = 17, 
         OmegaConf.register_new_resolver(name, resolver, replace=True)
     merged = OmegaConf.merge(OmegaConf.create(text), OmegaConf.create(env or {}), runtime or {})
     parameters: Any = OmegaConf.to_container(merged, resolve=True)
-    check_parameters(parameters, {"simulation": Simulation}, files)
+    return check_parameters(parameters, models or {"simulation": Simulation}, files)
 
 
 def message(tmp_path: Path, *args: Any, **kwargs: Any) -> str:
@@ -82,8 +84,23 @@ def message(tmp_path: Path, *args: Any, **kwargs: Any) -> str:
     return str(caught.value)
 
 
-def test_right_parameters_pass(tmp_path: Path) -> None:
-    check(tmp_path)
+def test_right_parameters_become_models(tmp_path: Path) -> None:
+    checked = check(tmp_path)
+    assert isinstance(checked["simulation"], Simulation)
+    assert checked["simulation"].size.frames == 17
+    assert checked["seed"] == 0
+
+
+@pytest.mark.parametrize("first", ["simulation", "simulation.size"])
+def test_a_stage_and_a_part_of_it_can_both_be_models(tmp_path: Path, first: str) -> None:
+    models = dict(sorted({"simulation": Simulation, "simulation.size": Size}.items(), key=lambda i: i[0] != first))
+    assert isinstance(check(tmp_path, models=models)["simulation"], Simulation)
+
+
+def test_a_part_alone_can_be_a_model(tmp_path: Path) -> None:
+    checked = check(tmp_path, models={"simulation.size": Size})
+    assert checked["simulation"]["size"] == Size(frames=17, height=64)
+    assert checked["simulation"]["clips"] == 4
 
 
 def test_wrong_type_names_file_line_field_value_and_meaning(tmp_path: Path) -> None:

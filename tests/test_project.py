@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import typing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from kedro.pipeline.node import Node
 from phys4d_kedro.pipeline_registry import DEFAULT_PIPELINES
 
 ROOT = Path(__file__).parents[1]
+Kedro = Callable[..., subprocess.CompletedProcess[str]]
 HEAVY = (
     *("torch", "diffusers", "transformers", "accelerate", "mujoco", "warp", "cv2", "av"),
     *("great_expectations", "matplotlib", "plotly", "scipy"),
@@ -30,23 +32,6 @@ def registered() -> dict[str, Pipeline]:
     """The project's pipelines."""
     configure_project("phys4d_kedro")
     return dict(pipelines)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """The project without any data: what a fresh clone is."""
-    for name in ("pyproject.toml", ".telemetry"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("local"))
-    (tmp_path / "conf/local").mkdir()
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    return tmp_path
-
-
-def kedro(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Kedro's command line in a project."""
-    command = [sys.executable, "-m", "kedro", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=180, check=False)
 
 
 def nodes_of(registered: dict[str, Pipeline]) -> list[Node]:
@@ -137,8 +122,8 @@ def test_base_configuration_is_valid(project: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--pipeline=evaluation", "--pipelines=evaluation,reporting"])
-def test_run_without_inputs_names_the_pipelines_that_make_them(project: Path, option: str) -> None:
-    result = kedro(project, "run", option)
+def test_run_without_inputs_names_the_pipelines_that_make_them(project: Path, kedro: Kedro, option: str) -> None:
+    result = kedro("run", option)
     assert result.returncode == 1
     assert "MissingInputError" in result.stderr
     for dataset, maker in (
@@ -152,11 +137,11 @@ def test_run_without_inputs_names_the_pipelines_that_make_them(project: Path, op
     assert not (project / "data/02_intermediate").exists()
 
 
-def test_wrong_parameters_stop_a_run_before_any_work(project: Path) -> None:
+def test_wrong_parameters_stop_a_run_before_any_work(project: Path, kedro: Kedro) -> None:
     file = project / "conf/base/globals.yml"
     file.write_text(file.read_text().replace("frames: 17", "frames: 16"))
     wrong = "evaluation.tracks=many,evaluation.trakcs=4,pretrian.repeats=2"
-    result = kedro(project, "run", f"--params={wrong}")
+    result = kedro("run", f"--params={wrong}")
     assert result.returncode == 1
     message = result.stderr[result.stderr.index("ConfigurationError") :]
     assert "--params: evaluation.tracks = 'many': Input should be a valid integer" in message
@@ -170,8 +155,8 @@ def test_wrong_parameters_stop_a_run_before_any_work(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_viz_shows_named_tagged_nodes(project: Path) -> None:
-    result = kedro(project, "viz", "build")
+def test_viz_shows_named_tagged_nodes(project: Path, kedro: Kedro) -> None:
+    result = kedro("viz", "build")
     assert result.returncode == 0, result.stderr
     shown = json.loads((project / "build/api/main").read_text())
     tasks = [node for node in shown["nodes"] if node["type"] == "task"]

@@ -39,7 +39,7 @@ class ProjectHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Check the parameters of the requested pipelines before anything else. Raises ConfigurationError."""
+        """Check the parameters of the requested pipelines first, and make models of them. Raises ConfigurationError."""
         show_user_errors_without_traceback()
         loader = cast(OmegaConfigLoader, context.config_loader)
         runtime = loader.runtime_params or {}
@@ -51,7 +51,7 @@ class ProjectHooks:
         )
         self._seed = runtime.get("seed", loader["globals"].get("seed"))
         models = TypeExtractor(dict(project_pipelines)).extract_types_from_pipelines()
-        check_parameters(loader["parameters"], models, files)
+        loader["parameters"] = check_parameters(loader["parameters"], models, files)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:

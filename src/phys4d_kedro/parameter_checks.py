@@ -1,5 +1,6 @@
 """Parameters checked against their models; the errors name the file, the line, the field and the fix."""
 
+import copy
 import difflib
 import inspect
 import re
@@ -74,8 +75,13 @@ class ParameterFiles:
         return f"conf/base/parameters_{path[0]}.yml"
 
 
-def check_parameters(parameters: Mapping[str, Any], models: Mapping[str, type], files: ParameterFiles) -> None:
+def check_parameters(
+    parameters: Mapping[str, Any], models: Mapping[str, type], files: ParameterFiles
+) -> dict[str, Any]:
     """Validate each `parameters[key]` (dotted keys reach inside) against the pydantic model `models[key]`.
+
+    Returns the parameters with the models in their places. (Kedro does this too, but it cannot where one node takes
+    a stage's model and another a model inside it.)
 
     Raises:
         ConfigurationError: one line a fault: file and line, dotted field, value, what is wrong, the fix.
@@ -85,11 +91,11 @@ def check_parameters(parameters: Mapping[str, Any], models: Mapping[str, type], 
         for path in files.parameters
         if len(path) == 1 and files.base_keys and path[0] not in files.base_keys
     ]
-    for key, annotation in models.items():
-        model = _model(annotation)
+    checked = copy.deepcopy(dict(parameters))
+    for key in sorted(models, key=lambda key: key.count("."), reverse=True):  # a whole replaces its parts
+        path, model = tuple(key.split(".")), _model(models[key])
         if model is None:
             continue
-        path = tuple(key.split("."))
         value = _lookup(parameters, path)
         if value is None:
             close = difflib.get_close_matches(path[0], list(parameters), n=1)
@@ -97,11 +103,12 @@ def check_parameters(parameters: Mapping[str, Any], models: Mapping[str, type], 
             faults.append(f"{files.place(path)}: '{key}' is missing{hint}")
             continue
         try:
-            model.model_validate(value)
+            _lookup(checked, path[:-1])[path[-1]] = model.model_validate(value)
         except ValidationError as error:
             faults += [_describe(fault, path, model, value, files) for fault in error.errors()]
     if faults:
         raise ConfigurationError("Wrong parameters:\n" + "\n".join(f"- {f}" for f in dict.fromkeys(faults)))
+    return checked
 
 
 def _describe(

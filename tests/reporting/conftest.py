@@ -101,3 +101,11 @@ def histories() -> list[pd.DataFrame]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for what is looked at in a browser."""
     return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="session")
+def evaluation(
+    table: pd.DataFrame, metrics: dict[str, Any], histories: list[pd.DataFrame]
+) -> tuple[pd.DataFrame, dict[str, Any], list[pd.DataFrame]]:
+    """What the pipelines before the report leave: scores, their summary, loss curves."""
+    return table, metrics, histories
