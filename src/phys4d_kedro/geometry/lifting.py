@@ -82,7 +82,7 @@ def lift(
         points=transform(torch.stack(points), world_from_camera),
         pixels=torch.stack(pixels),
         valid=torch.stack(valids),
-        instance=torch.zeros(len(start), dtype=torch.int64) if instance is None else instance[row_column].long(),
+        instance=torch.zeros_like(valid, dtype=torch.int64) if instance is None else instance[row_column].long(),
     )
 
 
