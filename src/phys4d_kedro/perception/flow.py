@@ -4,6 +4,7 @@ Flow is forward: flow[i, j] = (dx, dy), in pixels, x right and y down, leads the
 in row i and column j to its place in frame b.
 """
 
+import pickle
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol, cast
@@ -95,14 +96,15 @@ def _load_raft(config: FlowConfig) -> torch.nn.Module:
             "extra `phys4d-kedro[raft]` beside a GPU build of torch, or set flow.estimator to 'dis'"
         ) from error
     build: Any = getattr(optical_flow, config.estimator)
-    if config.weights is None:
-        return cast(torch.nn.Module, build(weights="DEFAULT"))
-    network: torch.nn.Module = build(weights=None)
     try:
+        if config.weights is None:
+            return cast(torch.nn.Module, build(weights="DEFAULT"))
+        network: torch.nn.Module = build(weights=None)
         network.load_state_dict(torch.load(config.weights, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        wanted = f"'{config.weights}'" if config.weights else "none, and torchvision's own cannot be fetched"
         raise ConfigurationError(
-            f"flow.weights '{config.weights}' does not hold the weights of {config.estimator}: {error}"
+            f"flow.weights: {wanted}; a file with a state dict of {config.estimator} is needed: {error}"
         ) from error
     return network
 

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from phys4d_kedro.perception.config import NanoDepthConfig, NanoDepthLossConfig
 from phys4d_kedro.world_model.config import NanoWanConfig
 
 
@@ -87,5 +88,16 @@ class PretrainConfig(BaseModel):
     depth_weight: float = Field(ge=0, description="Weight of the depth loss.")
     motion_weight: float = Field(ge=0, description="Weight of the motion loss.")
     label_memory_gb: float = Field(ge=0, description="Labels kept in memory, in GB; beyond it they are read again.")
+    loop: LoopConfig
+    checkpoint_dir: str = Field(description="Where training checkpoints go; safe to remove once a run is complete.")
+
+
+class DepthModelConfig(BaseModel):
+    """The `depth_estimator` pipeline: the nano depth model that labels clips by default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: NanoDepthConfig
+    loss: NanoDepthLossConfig
     loop: LoopConfig
     checkpoint_dir: str = Field(description="Where training checkpoints go; safe to remove once a run is complete.")
