@@ -8,21 +8,17 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
-from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines as project_pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
-from kedro.validation import TypeExtractor
 
 from phys4d_kedro.errors import MissingInputError, Phys4DError
-from phys4d_kedro.parameter_checks import ParameterFiles, check_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -39,19 +35,10 @@ class ProjectHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Check the parameters of the requested pipelines first, and make models of them. Raises ConfigurationError."""
+        """Take note of the seed; from here on, errors made for users come without a traceback."""
         show_user_errors_without_traceback()
-        loader = cast(OmegaConfigLoader, context.config_loader)
-        runtime = loader.runtime_params or {}
-        files = ParameterFiles.read(
-            Path(loader.conf_source),
-            environments=[loader.base_env, loader.env or loader.default_run_env],
-            patterns=loader.config_patterns["parameters"],
-            runtime=runtime,
-        )
-        self._seed = runtime.get("seed", loader["globals"].get("seed"))
-        models = TypeExtractor(dict(project_pipelines)).extract_types_from_pipelines()
-        loader["parameters"] = check_parameters(loader["parameters"], models, files)
+        loader = context.config_loader
+        self._seed = (loader.runtime_params or {}).get("seed", loader["globals"].get("seed"))
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:

@@ -80,8 +80,7 @@ def check_parameters(
 ) -> dict[str, Any]:
     """Validate each `parameters[key]` (dotted keys reach inside) against the pydantic model `models[key]`.
 
-    Returns the parameters with the models in their places. (Kedro does this too, but it cannot where one node takes
-    a stage's model and another a model inside it.)
+    Returns the parameters with the models in their places.
 
     Raises:
         ConfigurationError: one line a fault: file and line, dotted field, value, what is wrong, the fix.

@@ -2,6 +2,7 @@
 
 import os
 
+from phys4d_kedro.context import ProjectContext
 from phys4d_kedro.hooks import ProjectHooks
 
 # Nothing calls home: Kedro's telemetry (also refused in .telemetry) and Great Expectations' analytics.
@@ -9,6 +10,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 HOOKS = (ProjectHooks(),)
+CONTEXT_CLASS = ProjectContext
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
