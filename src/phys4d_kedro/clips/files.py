@@ -1,7 +1,6 @@
 """Files that are either whole or absent, on any fsspec file system."""
 
 import errno
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
@@ -11,7 +10,6 @@ from fsspec import AbstractFileSystem
 from phys4d_kedro.errors import StorageFullError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-logger = logging.getLogger(__name__)
 
 
 def open_root(path: str, storage_options: dict[str, Any] | None = None) -> tuple[AbstractFileSystem, str]:
@@ -19,6 +17,13 @@ def open_root(path: str, storage_options: dict[str, Any] | None = None) -> tuple
     import fsspec
 
     return fsspec.core.url_to_fs(path, **(storage_options or {}))
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk or the quota is full, whoever wrote (safetensors has only the text)."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return any(f"(os error {code})" in str(error) for code in _FULL)
 
 
 @contextmanager
@@ -38,9 +43,9 @@ def written_whole(fs: AbstractFileSystem, path: str) -> Iterator[BinaryIO]:
         with suppress(OSError):
             if fs.exists(partial):
                 fs.rm_file(partial)
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if disk_is_full(error):
             raise StorageFullError(
-                f"no space left to write '{path}' ({error.strerror}); free some and run again: what was complete "
+                f"no space left to write '{path}'; free some and run again: what was complete "
                 "before is kept and continued from"
             ) from error
         raise

@@ -18,7 +18,7 @@ from phys4d_kedro.clips.codecs import encode
 from phys4d_kedro.clips.config import ClipCoding
 from phys4d_kedro.clips.files import open_root, written_whole
 from phys4d_kedro.clips.source import ClipSource
-from phys4d_kedro.errors import ConfigurationError, CorruptShardError, InvalidClipError
+from phys4d_kedro.errors import ConfigurationError, CorruptShardError, InvalidClipError, Phys4DError
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class _Writer:
 
     def stream(self, clips: Iterable[Clip]) -> None:
         self._invalidate()
-        encoded = (encode_clip(clip, self.coding) for clip in clips)
+        encoded = (encode_clip(clip, self.coding) for clip in _distinct(clips))
         shards = 0
         for first in encoded:
             self._write(_name(shards), None, chain([first], islice(encoded, self.clips_per_shard - 1)))
@@ -209,13 +209,28 @@ def _add(tar: tarfile.TarFile, clip: EncodedClip) -> dict[str, Any]:
     return clip.row | {"offset": start, "size": tar.offset - start, "members": json.dumps(places)}
 
 
-def _encoded(source: ClipSource, index: int, coding: ClipCoding) -> EncodedClip:
-    clip = source.make(index)
-    if clip.clip_id != source.clip_ids[index]:
-        raise InvalidClipError(
-            f"{source.description}: clip {index} came out as '{clip.clip_id}', announced as '{source.clip_ids[index]}'"
-        )
-    return encode_clip(clip, coding)
+def _distinct(clips: Iterable[Clip]) -> Iterator[Clip]:
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.clip_id in seen:
+            raise InvalidClipError(f"clip id '{clip.clip_id}' occurs twice; ids are unique within a set of clips")
+        seen.add(clip.clip_id)
+        yield clip
+
+
+def _encoded(source: ClipSource, index: int, coding: ClipCoding) -> EncodedClip | Phys4DError:
+    """Make and code a clip. An error made for users is returned, to be raised when its turn comes: what joblib
+    raises it raises at once, before the clips that are ready are written."""
+    try:
+        clip = source.make(index)
+        if clip.clip_id != source.clip_ids[index]:
+            return InvalidClipError(
+                f"{source.description}: clip {index} came out as '{clip.clip_id}', announced as "
+                f"'{source.clip_ids[index]}'"
+            )
+        return encode_clip(clip, coding)
+    except Phys4DError as error:
+        return error
 
 
 def _made(source: ClipSource, indices: list[int], coding: ClipCoding, jobs: int) -> Iterator[EncodedClip]:
@@ -223,6 +238,12 @@ def _made(source: ClipSource, indices: list[int], coding: ClipCoding, jobs: int)
     import joblib
     from tqdm import tqdm
 
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
-    clips = parallel(joblib.delayed(_encoded)(source, index, coding) for index in indices)
-    yield from tqdm(clips, total=len(indices), desc=source.description, unit="clip")
+    if jobs == 1:
+        clips: Iterator[EncodedClip | Phys4DError] = (_encoded(source, index, coding) for index in indices)
+    else:
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
+        clips = parallel(joblib.delayed(_encoded)(source, index, coding) for index in indices)
+    for clip in tqdm(clips, total=len(indices), desc=source.description, unit="clip"):
+        if isinstance(clip, Phys4DError):
+            raise clip
+        yield clip

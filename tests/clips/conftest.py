@@ -1,0 +1,24 @@
+"""A small family of clips and their source."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from factories import make_clip
+
+from phys4d_kedro.clips.source import ClipSource
+
+make_small = partial(make_clip, height=24, width=20, frames=9)
+
+
+@pytest.fixture
+def source() -> ClipSource:
+    """Seven clips of 9 frames, 24x20."""
+    return ClipSource(
+        clip_ids=[f"sphere-{i:04d}" for i in range(7)], fingerprint="v1", make=make_small, description="Spheres"
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder by its relative name."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
