@@ -43,9 +43,7 @@ class Material:
             if len(colour) != 3 or not all(0 <= channel <= 1 for channel in colour):
                 raise ConfigurationError(f"material: {name} {colour} must be three sRGB values in [0, 1]")
         if self.texture not in TEXTURE_KINDS:
-            raise ConfigurationError(
-                f"material: texture '{self.texture}' is none of {', '.join(TEXTURE_KINDS)}"
-            )
+            raise ConfigurationError(f"material: texture '{self.texture}' is none of {', '.join(TEXTURE_KINDS)}")
         if not self.scale > 0:
             raise ConfigurationError(f"material: scale {self.scale} must be a positive length in metres")
         for name, share in (("roughness", self.roughness), ("specular", self.specular)):
@@ -218,7 +216,7 @@ class RenderScene:
         expected = (len(self.camera.world_from_camera), len(self.bodies), 4, 4)
         if self.poses.shape != expected or not self.bodies:
             raise ConfigurationError(
-                f"scene: poses {self.poses.shape} must be {expected}: camera frames, bodies (at least 1), 4, 4"
+                f"scene: poses {self.poses.shape} must be {expected}: frames, bodies (at least 1), 4, 4"
             )
 
     @property

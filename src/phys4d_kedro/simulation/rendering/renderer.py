@@ -1,0 +1,153 @@
+"""Render a scene: colour and exact annotations of every frame, on CPU or GPU."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import warp as wp
+from numpy.typing import NDArray
+
+from phys4d_kedro.errors import ConfigurationError
+from phys4d_kedro.simulation.rendering import kernels
+from phys4d_kedro.simulation.rendering.scene import RenderScene
+from phys4d_kedro.simulation.rendering.shapes import Hit
+from phys4d_kedro.simulation.rendering.upload import Uploaded, sampling_tables, upload
+
+wp.config.log_level = wp.LOG_WARNING  # no banner
+
+# Frames are rendered in pieces of about this many pixels, which bounds the memory of what lies between the kernels.
+_PIXELS_AT_ONCE = 1 << 19
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RenderOutput:
+    """Images of a scene; T frames, H rows, W columns, with the meaning they have in `Clip`.
+
+    | field | shape | dtype | meaning |
+    |---|---|---|---|
+    | rgb | T,H,W,3 | uint8 | sRGB, anti-aliased |
+    | depth | T,H,W | float32 | metres along the optical axis at the pixel's centre; inf where nothing is hit |
+    | motion | T-1,H,W,3 | float32 | dx, dy in pixels, dz in metres, of the point at the pixel's centre; 0 where \
+nothing is hit or the point passes behind the camera |
+    | motion_valid | T-1,H,W | bool | that point is in frame at t+1 and nothing lies before it |
+    | segmentation | T,H,W | uint16 | instance at the pixel's centre; 0 = background |
+    """
+
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    motion: NDArray[np.float32]
+    motion_valid: NDArray[np.bool_]
+    segmentation: NDArray[np.uint16]
+
+
+def load_kernels(device: str = "cpu") -> None:
+    """Compile the kernels, or load them from Warp's cache: worth a call before work is shared among
+    processes."""
+    wp.load_module(kernels, device=device)
+
+
+def render(
+    scene: RenderScene,
+    height: int,
+    width: int,
+    *,
+    samples: int,
+    seed: int,
+    device: str = "cpu",
+    threads: int = 1,
+) -> RenderOutput:
+    """Render every frame of `scene`.
+
+    `samples` is the number of rays that find the shares of the surfaces in a pixel on an edge, at most 32;
+    inside a surface one ray is enough, since textures and shadows are filtered over the pixel. 1 turns
+    anti-aliasing of edges off. `seed` decides the noise of soft shadows, pixel by pixel and alike in every
+    frame. `threads` share the frames on a CPU. The result depends on neither threads nor run.
+
+    Raises:
+        ConfigurationError: `samples` out of range.
+    """
+    if not 1 <= samples <= kernels.MOST_SAMPLES:
+        raise ConfigurationError(f"samples {samples}: must lie in 1 .. {kernels.MOST_SAMPLES}")
+    T = scene.frames
+    with wp.ScopedDevice(device):
+        uploaded = upload(scene, height, width)
+        sampling = [samples, wp.uint32(seed & 0xFFFFFFFF), *sampling_tables(samples)]
+        depth = wp.empty((T, height, width), dtype=float)
+        segmentation = wp.zeros((T, height, width), dtype=wp.uint16)
+        motion = wp.zeros((T - 1, height, width, 3), dtype=float)
+        motion_valid = wp.zeros((T - 1, height, width), dtype=wp.bool)
+        rgb = wp.empty((T, height, width, 3), dtype=wp.uint8)
+
+        def render_piece(first: int, frames: int) -> None:
+            with wp.ScopedDevice(device):
+                hits = wp.empty((frames, height, width), dtype=Hit)
+                normals = wp.empty((frames, height, width), dtype=wp.vec3)
+                near = _list_bodies(uploaded, first, min(frames + 1, T - first))
+                around = wp.empty(near.shape, dtype=wp.int16)
+                inputs = [first, uploaded.camera, uploaded.world]
+                wp.launch(
+                    kernels.annotate,
+                    hits.shape,
+                    inputs=[*inputs, near, uploaded.steps],
+                    outputs=[hits, normals, depth, segmentation, motion, motion_valid],
+                )
+                wp.launch(
+                    kernels.list_surroundings,
+                    (frames, *near.shape[1:3]),
+                    inputs=[*inputs, uploaded.lights, hits],
+                    outputs=[around],
+                )
+                wp.launch(
+                    kernels.colour,
+                    hits.shape,
+                    inputs=[*inputs, near, around, uploaded.lights, *sampling, hits, normals],
+                    outputs=[rgb],
+                )
+
+        piece = max(1, min(_PIXELS_AT_ONCE // (height * width), -(-T // threads)))
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda first: render_piece(first, min(piece, T - first)), range(0, T, piece)))
+        return RenderOutput(
+            rgb=rgb.numpy(),
+            depth=depth.numpy(),
+            motion=motion.numpy(),
+            motion_valid=motion_valid.numpy(),
+            segmentation=segmentation.numpy(),
+        )
+
+
+def visibility(
+    scene: RenderScene, points: NDArray[np.floating[Any]], height: int, width: int, *, device: str = "cpu"
+) -> NDArray[np.bool_]:
+    """Whether material points, `points` (T, N, 3) in world coordinates, are in frame and not occluded: (T,
+    N).
+
+    Raises:
+        ConfigurationError: `points` has another shape.
+    """
+    if points.ndim != 3 or points.shape[0] != scene.frames or points.shape[2] != 3:
+        raise ConfigurationError(f"points {points.shape}: must be ({scene.frames}, N, 3)")
+    rotation = scene.camera.world_from_camera[:, :3, :3]
+    seen = (points - scene.camera.world_from_camera[:, None, :3, 3]) @ rotation
+    with wp.ScopedDevice(device):
+        uploaded = upload(scene, height, width)
+        visible = wp.zeros(points.shape[:2], dtype=wp.bool)
+        near = _list_bodies(uploaded, 0, scene.frames)
+        wp.launch(
+            kernels.see_points,
+            points.shape[:2],
+            inputs=[uploaded.camera, uploaded.world, near, wp.array(seen.astype(np.float32), dtype=wp.vec3)],
+            outputs=[visible],
+        )
+        return visible.numpy()
+
+
+def _list_bodies(uploaded: Uploaded, first: int, frames: int) -> Any:
+    """For each frame and tile of the image, the bodies that may be seen there: (frames, rows, columns, 1 +
+    B)."""
+    camera, world = uploaded.camera, uploaded.world
+    rows, columns = (-(-pixels // kernels.TILE) for pixels in (camera.height, camera.width))
+    near = wp.empty((frames, rows, columns, world.solids.shape[0] + 1), dtype=wp.int16)
+    wp.launch(kernels.list_bodies, near.shape[:3], inputs=[first, camera, world], outputs=[near])
+    return near

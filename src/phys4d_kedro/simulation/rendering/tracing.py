@@ -1,0 +1,91 @@
+"""Rays through the whole scene (Warp).
+
+Everything happens in the axes of the camera of one frame, so a ray through a pixel starts at the origin and,
+with direction (x, y, 1), its parameter is the depth. Each body brings the transform from the camera to its
+own shape.
+"""
+
+# The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a
+# loop changes are declared as float(0.0), structures are indexed by name, arguments have no keywords.
+# mypy: ignore-errors
+
+import warp as wp
+
+from phys4d_kedro.simulation.rendering.shapes import MESH, MISS, Hit, Solid, hit_convex, hits, may_hit
+
+# Points this share of their distance before a mesh count as on it: float32 keeps about seven digits.
+ON_SURFACE = wp.constant(1.0e-4)
+
+
+@wp.struct
+class Placement:
+    """A body in a frame: shape_from_camera."""
+
+    rotation: wp.mat33
+    translation: wp.vec3
+
+
+@wp.struct
+class World:
+    """The bodies on the device. T frames, B bodies; `balls` are the bounding balls (centre in camera axes,
+    radius)."""
+
+    solids: wp.array[Solid]
+    balls: wp.array2d[wp.vec4]
+    places: wp.array2d[Placement]
+    fields: wp.array[float]
+
+
+@wp.func
+def _passes(ball: wp.vec4, d: wp.vec3, dd: float) -> bool:
+    """Whether a ray from the camera meets a bounding ball."""
+    centre = wp.vec3(ball[0], ball[1], ball[2])
+    along = wp.dot(centre, d)
+    outside = wp.dot(centre, centre) - ball[3] * ball[3]
+    return outside <= 0.0 or (along > 0.0 and along * along >= dd * outside)
+
+
+@wp.func
+def trace(world: World, t: int, near: wp.array[wp.int16], d: wp.vec3) -> Hit:
+    """First hit of the ray from the camera of frame t along d, among the bodies listed in `near`: count,
+    bodies."""
+    hit = Hit()
+    hit.body = -1
+    hit.distance = MISS
+    dd = wp.dot(d, d)
+    for i in range(int(near[0])):
+        b = int(near[i + 1])
+        ball = world.balls[t, b]
+        if _passes(ball, d, dd):
+            solid = world.solids[b]
+            place = world.places[t, b]
+            direction = place.rotation * d
+            if solid.kind == MESH:
+                if not may_hit(solid, place.translation, direction, 0.0):
+                    continue
+                query = wp.mesh_query_ray(solid.mesh, place.translation, direction, hit.distance)
+                if query.result:
+                    hit.body = b
+                    hit.distance = query.t
+                    hit.face = query.face
+                    hit.u = query.u
+                    hit.v = query.v
+            else:
+                distance = hit_convex(solid, place.translation, direction)
+                if distance < hit.distance:
+                    hit.body = b
+                    hit.distance = distance
+    return hit
+
+
+@wp.func
+def hides(world: World, t: int, b: int, point: wp.vec3, own: int) -> bool:
+    """Whether body b lies between the camera of frame t and `point` (camera axes). `own` is the body the
+    point is on and faces the camera with (-1: unknown): a convex body cannot hide it then."""
+    if not _passes(world.balls[t, b], point, wp.dot(point, point)):
+        return False
+    solid = world.solids[b]
+    if b == own and solid.convex == 1:
+        return False
+    place = world.places[t, b]
+    return hits(solid, place.translation, place.rotation * point, 1.0 - ON_SURFACE)
