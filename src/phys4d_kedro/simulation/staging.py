@@ -1,0 +1,118 @@
+"""From a description to what the renderer draws: environment and cameras, drawn with the configuration."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phys4d_kedro.geometry.camera import intrinsics_from_fov, look_at
+from phys4d_kedro.simulation.config import CameraConfig
+from phys4d_kedro.simulation.description import Description
+from phys4d_kedro.simulation.physics import Rollout
+from phys4d_kedro.simulation.randomization import Draw
+from phys4d_kedro.simulation.rendering.scene import (
+    Body,
+    CameraPath,
+    Colour,
+    Material,
+    Plane,
+    RenderScene,
+    Sky,
+    Sun,
+    TextureKind,
+)
+
+_GROUNDS: dict[str, tuple[Colour, Colour]] = {
+    "wooden floor": ((0.62, 0.43, 0.27), (0.50, 0.33, 0.20)),
+    "tiles": ((0.80, 0.79, 0.76), (0.55, 0.56, 0.60)),
+    "concrete": ((0.62, 0.62, 0.60), (0.52, 0.52, 0.51)),
+    "carpet": ((0.48, 0.30, 0.30), (0.56, 0.40, 0.36)),
+    "grass": ((0.36, 0.48, 0.22), (0.27, 0.40, 0.17)),
+    "sand": ((0.80, 0.70, 0.52), (0.70, 0.60, 0.43)),
+}
+_TEXTURES: dict[str, TextureKind] = {
+    "wooden floor": "wood",
+    "tiles": "checker",
+    "concrete": "noise",
+    "carpet": "dots",
+    "grass": "noise",
+    "sand": "marble",
+}
+
+
+def stage(description: Description, rollout: Rollout, camera: CameraPath, draw: Draw) -> RenderScene:
+    """The scene to render: ground, things, sun and sky."""
+    ground = draw.choice("ground", tuple(_GROUNDS))
+    colour, second = _GROUNDS[ground]
+    floor = Material(
+        colour=colour,
+        second_colour=second,
+        texture=_TEXTURES[ground],
+        scale=draw.uniform("ground_scale", 0.35, 0.9),
+        roughness=0.8,
+    )
+    bodies = [Body(shape=Plane(half_size=(20.0, 20.0)), material=floor)]
+    instance = 0
+    for thing in description.things:
+        instance += not thing.fixed
+        bodies += [
+            Body(shape=part.shape, material=thing.substance.material, instance=0 if thing.fixed else instance)
+            for part in thing.parts
+        ]
+    still = np.broadcast_to(np.eye(4), (len(rollout.poses), 1, 4, 4))
+    azimuth = np.radians(draw.uniform("sun_azimuth", 0, 360))
+    height = np.radians(draw.uniform("sun_elevation", 35, 75))
+    return RenderScene(
+        bodies=bodies,
+        poses=np.concatenate([still, rollout.poses], axis=1),
+        camera=camera,
+        sun=Sun(
+            direction=(
+                float(np.cos(azimuth) * np.cos(height)),
+                float(np.sin(azimuth) * np.cos(height)),
+                float(np.sin(height)),
+            ),
+            intensity=draw.uniform("sun_intensity", 0.75, 1.2),
+            angular_diameter=draw.uniform("sun_diameter", 2, 9),
+        ),
+        sky=Sky(intensity=draw.uniform("sky_intensity", 0.75, 1.15)),
+    )
+
+
+def draw_camera(
+    description: Description, config: CameraConfig, draw: Draw, *, frames: int, height: int, width: int
+) -> tuple[CameraPath, str]:
+    """A camera path that keeps the scene in view, and the words for how it moves."""
+    motion = draw.choice("camera_motion", config.motions)
+    azimuth = draw.uniform("camera_azimuth", 0, 360)
+    elevation = draw.uniform("camera_elevation", *config.elevation)
+    fov = draw.uniform("camera_fov", *config.field_of_view)
+    distance = description.radius * draw.uniform("camera_distance", *config.distance) / np.tan(np.radians(fov) / 2)
+    wander = [draw.uniform(f"camera_target_{axis}", -0.15, 0.15) * description.radius for axis in "xy"]
+    share = np.linspace(0, 1, frames)
+    turn = draw.uniform("camera_orbit", *config.orbit) * draw.sign("camera_side") if motion == "orbit" else 0.0
+    approach = draw.uniform("camera_dolly", *config.dolly) if motion == "dolly" else 0.0
+    target = np.asarray(description.centre) + np.array([*wander, 0.0])
+    eyes = _eyes(target, azimuth + turn * share, elevation, distance * (1 - approach * share))
+    words = {
+        "static": "Static camera.",
+        "orbit": "The camera moves around the scene.",
+        "dolly": "The camera moves closer.",
+    }
+    intrinsics = intrinsics_from_fov(fov, height, width)
+    return CameraPath(
+        intrinsics=intrinsics, world_from_camera=look_at(eyes, np.broadcast_to(target, eyes.shape))
+    ), words[motion]
+
+
+def _eyes(
+    target: NDArray[np.float64],
+    azimuth: NDArray[np.float64],
+    elevation: float,
+    distance: Sequence[float] | NDArray[np.float64],
+) -> NDArray[np.float64]:
+    around, up = np.radians(azimuth), np.radians(elevation)
+    directions = np.stack(
+        [np.cos(around) * np.cos(up), np.sin(around) * np.cos(up), np.full_like(around, np.sin(up))], -1
+    )
+    return target + np.asarray(distance)[:, None] * directions
