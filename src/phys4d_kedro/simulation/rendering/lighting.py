@@ -183,8 +183,10 @@ def _reflect(light: Light, solid: Solid, albedo: wp.vec3, normal: wp.vec3, view:
     grazing = 1.0 - wp.clamp(wp.dot(normal, view), 0.0, 1.0)
     smoothness = 1.0 - solid.roughness
     rise = grazing * grazing * grazing * grazing * grazing
-    mirror = solid.specular + (wp.max(smoothness, solid.specular) - solid.specular) * rise
-    reflected = sky(light, 2.0 * wp.dot(normal, view) * normal - view) * (shares[1] * mirror * (0.3 + 0.7 * smoothness))
+    mirror = solid.specular + wp.max(smoothness * smoothness - solid.specular, 0.0) * rise
+    reflected = sky(light, 2.0 * wp.dot(normal, view) * normal - view) * (
+        shares[1] * mirror * (0.15 + 0.85 * smoothness)
+    )
     colour = wp.cw_mul(albedo, share * light.sun_colour + ambient) * (1.0 - mirror) + reflected
     if share > 0.0:
         colour += (share * solid.specular * _highlight(light, normal, view, solid.roughness)) * light.sun_colour

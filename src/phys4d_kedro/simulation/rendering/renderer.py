@@ -1,7 +1,10 @@
 """Render a scene: colour and exact annotations of every frame, on CPU or GPU."""
 
+import ctypes
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +16,6 @@ from phys4d_kedro.simulation.rendering import kernels
 from phys4d_kedro.simulation.rendering.scene import RenderScene
 from phys4d_kedro.simulation.rendering.shapes import Hit
 from phys4d_kedro.simulation.rendering.upload import Uploaded, sampling_tables, upload
-
-wp.config.log_level = wp.LOG_WARNING  # no banner
 
 # Frames are rendered in pieces of about this many pixels, which bounds the memory of what lies between the kernels.
 _PIXELS_AT_ONCE = 1 << 19
@@ -41,9 +42,31 @@ nothing is hit or the point passes behind the camera |
     segmentation: NDArray[np.uint16]
 
 
+@cache
+def _start_warp() -> None:
+    """Initialise Warp without its banner. Where there is no NVIDIA driver, Warp says so from C, which only the file
+    descriptor keeps off the terminal."""
+    wp.config.log_level = wp.LOG_WARNING
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        terminal = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            wp.init()
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            os.close(nowhere)
+    else:
+        wp.init()
+
+
 def load_kernels(device: str = "cpu") -> None:
     """Compile the kernels, or load them from Warp's cache: worth a call before work is shared among
     processes."""
+    _start_warp()
     wp.load_module(kernels, device=device)
 
 
@@ -69,52 +92,52 @@ def render(
     """
     if not 1 <= samples <= kernels.MOST_SAMPLES:
         raise ConfigurationError(f"samples {samples}: must lie in 1 .. {kernels.MOST_SAMPLES}")
+    _start_warp()
     T = scene.frames
     with wp.ScopedDevice(device):
         uploaded = upload(scene, height, width)
         sampling = [samples, wp.uint32(seed & 0xFFFFFFFF), *sampling_tables(samples)]
-        depth = wp.empty((T, height, width), dtype=float)
-        segmentation = wp.zeros((T, height, width), dtype=wp.uint16)
-        motion = wp.zeros((T - 1, height, width, 3), dtype=float)
-        motion_valid = wp.zeros((T - 1, height, width), dtype=wp.bool)
-        rgb = wp.empty((T, height, width, 3), dtype=wp.uint8)
-
-        def render_piece(first: int, frames: int) -> None:
-            with wp.ScopedDevice(device):
-                hits = wp.empty((frames, height, width), dtype=Hit)
-                normals = wp.empty((frames, height, width), dtype=wp.vec3)
-                near = _list_bodies(uploaded, first, min(frames + 1, T - first))
-                around = wp.empty(near.shape, dtype=wp.int16)
-                inputs = [first, uploaded.camera, uploaded.world]
-                wp.launch(
-                    kernels.annotate,
-                    hits.shape,
-                    inputs=[*inputs, near, uploaded.steps],
-                    outputs=[hits, normals, depth, segmentation, motion, motion_valid],
-                )
-                wp.launch(
-                    kernels.list_surroundings,
-                    (frames, *near.shape[1:3]),
-                    inputs=[*inputs, uploaded.lights, hits],
-                    outputs=[around],
-                )
-                wp.launch(
-                    kernels.colour,
-                    hits.shape,
-                    inputs=[*inputs, near, around, uploaded.lights, *sampling, hits, normals],
-                    outputs=[rgb],
-                )
-
+        images = {
+            "rgb": wp.empty((T, height, width, 3), dtype=wp.uint8),
+            "depth": wp.empty((T, height, width), dtype=float),
+            "motion": wp.zeros((T - 1, height, width, 3), dtype=float),
+            "motion_valid": wp.zeros((T - 1, height, width), dtype=wp.bool),
+            "segmentation": wp.zeros((T, height, width), dtype=wp.uint16),
+        }
         piece = max(1, min(_PIXELS_AT_ONCE // (height * width), -(-T // threads)))
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda first: render_piece(first, min(piece, T - first)), range(0, T, piece)))
-        return RenderOutput(
-            rgb=rgb.numpy(),
-            depth=depth.numpy(),
-            motion=motion.numpy(),
-            motion_valid=motion_valid.numpy(),
-            segmentation=segmentation.numpy(),
-        )
+            list(pool.map(lambda first: _render_piece(uploaded, images, sampling, first, piece), range(0, T, piece)))
+        return RenderOutput(**{key: image.numpy() for key, image in images.items()})
+
+
+def _render_piece(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any], first: int, piece: int) -> None:
+    """Fill in frames first .. first + piece - 1 of the images, as far as they go."""
+    T, height, width = images["depth"].shape
+    frames = min(piece, T - first)
+    hits = wp.empty((frames, height, width), dtype=Hit)
+    normals = wp.empty((frames, height, width), dtype=wp.vec3)
+    near = _list_bodies(uploaded, first, min(frames + 1, T - first))
+    around = wp.empty(near.shape, dtype=wp.int16)
+    inputs = [first, uploaded.camera, uploaded.world]
+    annotations = [images[key] for key in ("depth", "segmentation", "motion", "motion_valid")]
+    wp.launch(
+        kernels.annotate,
+        hits.shape,
+        inputs=[*inputs, near, uploaded.steps],
+        outputs=[hits, normals, *annotations],
+    )
+    wp.launch(
+        kernels.list_surroundings,
+        (frames, *near.shape[1:3]),
+        inputs=[*inputs, uploaded.lights, hits],
+        outputs=[around],
+    )
+    wp.launch(
+        kernels.colour,
+        hits.shape,
+        inputs=[*inputs, near, around, uploaded.lights, *sampling, hits, normals],
+        outputs=[images["rgb"]],
+    )
 
 
 def visibility(
@@ -128,6 +151,7 @@ def visibility(
     """
     if points.ndim != 3 or points.shape[0] != scene.frames or points.shape[2] != 3:
         raise ConfigurationError(f"points {points.shape}: must be ({scene.frames}, N, 3)")
+    _start_warp()
     rotation = scene.camera.world_from_camera[:, :3, :3]
     seen = (points - scene.camera.world_from_camera[:, None, :3, 3]) @ rotation
     with wp.ScopedDevice(device):

@@ -188,7 +188,7 @@ class Sky:
     horizon: Colour = (0.86, 0.90, 0.94)
     ground: Colour = (0.50, 0.46, 0.42)
     intensity: float = 1.0
-    haze: float = 60.0
+    haze: float = 40.0
 
     def __post_init__(self) -> None:
         if not self.intensity >= 0 or not self.haze > 0:

@@ -134,10 +134,10 @@ def _dots(p: wp.vec3, n: wp.vec3, width: float) -> float:
 @wp.func
 def _wood(p: wp.vec3, width: float) -> float:
     """Rings around an axis along x beside the body, wavering, with fine grain along the axis."""
-    waver = value_noise(wp.vec3(0.35 * p[0], 0.9 * p[1], 0.9 * p[2]))
+    waver = value_noise(wp.vec3(0.15 * p[0], 0.5 * p[1], 0.5 * p[2]))
     y = p[1] + 1.7
     z = p[2] + 6.3
-    radius = wp.sqrt(y * y + z * z) + 1.6 * waver
+    radius = wp.sqrt(y * y + z * z) + 1.2 * waver
     ring = radius - wp.floor(radius)
     # Light early wood darkens slowly outwards, then jumps back.
     rings = wp.lerp(0.45, ring * ring * wp.clamp(8.0 * (1.0 - ring), 0.0, 1.0), _fade(width))
@@ -165,4 +165,4 @@ def texture_weight(kind: int, p: wp.vec3, n: wp.vec3, width: wp.vec3) -> float:
     if kind == WOOD:
         return _wood(p, widest)
     vein = wp.abs(wp.sin(wp.PI * (p[0] + 0.6 * p[1] + 0.4 * p[2] + 2.2 * _fractal_noise(p, widest))))
-    return wp.lerp(0.3, wp.pow(1.0 - vein, 2.5), _fade(widest))
+    return wp.lerp(0.29, wp.pow(1.0 - vein, 2.5), _fade(2.5 * widest))

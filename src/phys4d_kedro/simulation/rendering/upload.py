@@ -25,8 +25,8 @@ from phys4d_kedro.simulation.rendering.shapes import BOX, CYLINDER, MESH, PLANE,
 from phys4d_kedro.simulation.rendering.tracing import Placement, World
 
 # Radiance of a white surface that faces the sun, and of one under the open sky, at intensity 1.
-_SUN_RADIANCE = 0.95
-_AMBIENT_RADIANCE = 0.55
+_SUN_RADIANCE = 1.3
+_AMBIENT_RADIANCE = 0.42
 # The tone curve is tabled up to this radiance.
 _BRIGHTEST = 4.0
 _TONE_STEPS = 4096
