@@ -1,0 +1,1 @@
+"""Real videos and other simulators' outputs as clips."""
