@@ -34,6 +34,7 @@ class Window:
     """
 
     clip_id: str
+    item: VideoFile | FrameSequence
     start: int
     content: str
     first: Fraction = Fraction(0)
