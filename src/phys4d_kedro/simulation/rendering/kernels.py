@@ -172,8 +172,9 @@ def annotate(
         here = hit.distance * d
         there = step.rotation * here + step.translation
         if there[2] >= NEAREST:
-            motion[t, row, column, 0] = camera.fx * (there[0] / there[2] - d[0])
-            motion[t, row, column, 1] = camera.fy * (there[1] / there[2] - d[1])
+            # The same rounding on both sides: what does not move has a motion of exactly zero.
+            motion[t, row, column, 0] = camera.fx * (there[0] / there[2] - here[0] / here[2])
+            motion[t, row, column, 1] = camera.fy * (there[1] / there[2] - here[1] / here[2])
             motion[t, row, column, 2] = there[2] - here[2]
         if _in_frame(camera, there) and wp.dot(step.rotation * normal, there) < 0.0:
             motion_valid[t, row, column] = _sees(camera, world, near, k + 1, t + 1, there, hit.body)

@@ -23,7 +23,7 @@ STEPS = wp.constant(3)
 REACH = wp.constant(0.36)
 DIMMING = wp.constant(0.75)
 # When the first few rays towards the sun agree about a body, the others are not sent.
-SCOUTS = wp.constant(4)
+SCOUTS = wp.constant(5)
 ALL = wp.constant(wp.uint32(0xFFFFFFFF))
 
 

@@ -81,12 +81,14 @@ def upload(scene: RenderScene, height: int, width: int) -> Uploaded:
 def sampling_tables(samples: int) -> list[Any]:
     """Rays to the sun (place in the pixel, -0.5 .. 0.5; place on the unit disc), `samples` spots of a pixel,
     tone curve: the tables of the kernel `colour`, in its order."""
-    u = _sequence(kernels.SUN_RAYS, 4)
-    radius, angle = np.sqrt(u[:, 2]), 2 * np.pi * u[:, 3]
-    rays = np.stack((u[:, 0] - 0.5, u[:, 1] - 0.5, radius * np.cos(angle), radius * np.sin(angle)), axis=1)
+    k = np.arange(kernels.SUN_RAYS)
+    # A sunflower from the rim inwards: a shadow's edge that crosses the disc divides the first few rays already.
+    radius, angle = np.sqrt(1 - (k + 0.5) / kernels.SUN_RAYS), np.pi * (3 - np.sqrt(5)) * k
+    disc = np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=1)
+    rays = np.concatenate((_sequence(kernels.SUN_RAYS) - 0.5, disc), axis=1)
     return [
         wp.array(rays, dtype=wp.vec4),
-        wp.array(_sequence(samples, 2), dtype=wp.vec2),
+        wp.array(_sequence(samples), dtype=wp.vec2),
         wp.array(_tone_curve(), dtype=wp.uint8),
     ]
 
@@ -220,12 +222,10 @@ def _tone_curve() -> NDArray[np.uint8]:
     return np.round(255 * srgb).astype(np.uint8)
 
 
-def _sequence(count: int, dimensions: int) -> NDArray[np.float64]:
-    """Evenly spread points in the unit cube: the additive recurrence of the generalised golden ratio."""
-    golden = 2.0
-    for _ in range(60):
-        golden = (1 + golden) ** (1 / (dimensions + 1))
-    return (0.5 + np.arange(count)[:, None] * golden ** -np.arange(1.0, dimensions + 1)) % 1
+def _sequence(count: int) -> NDArray[np.float64]:
+    """Evenly spread points (count, 2) in the unit square: the additive recurrence of the plastic number."""
+    plastic = 1.32471795724474602596
+    return (0.5 + np.arange(count)[:, None] * plastic ** -np.array((1.0, 2.0))) % 1
 
 
 def _structures(struct: Any, *shape: int) -> NDArray[Any]:
