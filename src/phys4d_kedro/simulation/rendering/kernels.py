@@ -9,28 +9,14 @@ import warp as wp
 
 from phys4d_kedro.simulation.rendering.lighting import REACH, Light, pixel_key, shade
 from phys4d_kedro.simulation.rendering.shapes import Field, Hit, field_point, normal_of
-from phys4d_kedro.simulation.rendering.tracing import World, hides, trace
+from phys4d_kedro.simulation.rendering.tracing import NEAREST, TILE, Camera, World, in_frame, ray_through, sees, trace
 
 wp.set_module_options({"enable_backward": False})
 
 # Rays to the sun from a pixel; on an edge they are shared out among the surfaces.
 SUN_RAYS = wp.constant(16)
-TILE = wp.constant(8)
 MOST_SAMPLES = wp.constant(32)
 Faces = wp.types.vector(length=MOST_SAMPLES, dtype=wp.int32)
-NEAREST = wp.constant(1.0e-3)
-
-
-@wp.struct
-class Camera:
-    """Pinhole in pixels."""
-
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-    height: wp.int32
-    width: wp.int32
 
 
 @wp.struct
@@ -41,40 +27,14 @@ class Step:
     translation: wp.vec3
 
 
-@wp.func
-def _ray(camera: Camera, x: float, y: float) -> wp.vec3:
-    return wp.vec3((x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, 1.0)
-
-
-@wp.func
-def _in_frame(camera: Camera, point: wp.vec3) -> bool:
-    if point[2] < NEAREST:
-        return False
-    x = camera.fx * point[0] / point[2] + camera.cx
-    y = camera.fy * point[1] / point[2] + camera.cy
-    return x >= 0.0 and y >= 0.0 and x <= float(camera.width) and y <= float(camera.height)
-
-
-@wp.func
-def _sees(camera: Camera, world: World, near: wp.array4d[wp.int16], k: int, t: int, point: wp.vec3, own: int) -> bool:
-    """Whether nothing lies between the camera of frame t and a point in its view."""
-    column = wp.min(int(camera.fx * point[0] / point[2] + camera.cx), camera.width - 1)
-    row = wp.min(int(camera.fy * point[1] / point[2] + camera.cy), camera.height - 1)
-    bodies = near[k, row // TILE, column // TILE]
-    for i in range(int(bodies[0])):  # noqa: SIM110
-        if hides(world, t, int(bodies[i + 1]), point, own):
-            return False
-    return True
-
-
 @wp.kernel
 def list_bodies(first_frame: int, camera: Camera, world: World, near: wp.array4d[wp.int16]):
     """The bodies whose bounding ball reaches into each tile of the image: their count, then themselves."""
     k, i, j = wp.tid()
     t = first_frame + k
     # Tangents of the tile's sides, half a pixel wider than the tile.
-    low = _ray(camera, float(j * TILE) - 0.5, float(i * TILE) - 0.5)
-    high = _ray(camera, float((j + 1) * TILE) + 0.5, float((i + 1) * TILE) + 0.5)
+    low = ray_through(camera, float(j * TILE) - 0.5, float(i * TILE) - 0.5)
+    high = ray_through(camera, float((j + 1) * TILE) + 0.5, float((i + 1) * TILE) + 0.5)
     left = wp.normalize(wp.vec3(1.0, 0.0, -low[0]))
     right = wp.normalize(wp.vec3(-1.0, 0.0, high[0]))
     top = wp.normalize(wp.vec3(0.0, 1.0, -low[1]))
@@ -101,8 +61,7 @@ def list_surroundings(
     hits: wp.array3d[Hit],
     around: wp.array4d[wp.int16],
 ):
-    """The bodies that may shade or crowd what a tile shows, or what shows a pixel beside it: count, then
-    themselves."""
+    """The bodies that may shade or crowd what a tile shows, or what shows a pixel beside it: count, then themselves."""
     k, i, j = wp.tid()
     t = first_frame + k
     low = wp.vec3(1.0e30)
@@ -111,7 +70,7 @@ def list_surroundings(
         for column in range(wp.max(j * TILE - 1, 0), wp.min((j + 1) * TILE + 1, camera.width)):
             hit = hits[k, row, column]
             if hit.body >= 0:
-                point = hit.distance * _ray(camera, float(column) + 0.5, float(row) + 0.5)
+                point = hit.distance * ray_through(camera, float(column) + 0.5, float(row) + 0.5)
                 low = wp.min(low, point)
                 high = wp.max(high, point)
     count = int(0)
@@ -147,11 +106,11 @@ def annotate(
     motion: wp.array4d[float],
     motion_valid: wp.array3d[wp.bool],
 ):
-    """Everything but colour, from the hit of the ray through the pixel's centre. The hit's material point is
-    carried by its body to frame t + 1 and seen from the camera there."""
+    """Everything but colour, from the hit of the ray through the pixel's centre. The hit's material point is carried by
+    its body to frame t + 1 and seen from the camera there."""
     k, row, column = wp.tid()
     t = first_frame + k
-    d = _ray(camera, float(column) + 0.5, float(row) + 0.5)
+    d = ray_through(camera, float(column) + 0.5, float(row) + 0.5)
     hit = trace(world, t, near[k, row // TILE, column // TILE], d)
     hits[k, row, column] = hit
     if hit.body < 0:
@@ -176,8 +135,8 @@ def annotate(
             motion[t, row, column, 0] = camera.fx * (there[0] / there[2] - here[0] / here[2])
             motion[t, row, column, 1] = camera.fy * (there[1] / there[2] - here[1] / here[2])
             motion[t, row, column, 2] = there[2] - here[2]
-        if _in_frame(camera, there) and wp.dot(step.rotation * normal, there) < 0.0:
-            motion_valid[t, row, column] = _sees(camera, world, near, k + 1, t + 1, there, hit.body)
+        if in_frame(camera, there) and wp.dot(step.rotation * normal, there) < 0.0:
+            motion_valid[t, row, column] = sees(camera, world, near, k + 1, t + 1, there, hit.body)
 
 
 @wp.func
@@ -226,8 +185,8 @@ def colour(
     normals: wp.array3d[wp.vec3],
     rgb: wp.array4d[wp.uint8],
 ):
-    """Tone-mapped sRGB. A pixel whose neighbours show the same surface is shaded once, with textures and
-    shadows filtered over its footprint; a pixel on an edge is shaded at `samples` spots of its square."""
+    """Tone-mapped sRGB. A pixel whose neighbours show the same surface is shaded once, with textures and shadows
+    filtered over its footprint; a pixel on an edge is shaded at `samples` spots of its square."""
     k, row, column = wp.tid()
     t = first_frame + k
     edge = bool(False)
@@ -249,7 +208,7 @@ def colour(
     if edge:
         faces = Faces()
         for i in range(samples):
-            d = _ray(camera, x + spots[i][0], y + spots[i][1])
+            d = ray_through(camera, x + spots[i][0], y + spots[i][1])
             faces[i] = face_code(world, t, trace(world, t, bodies, d), d)
         for i in range(samples):
             share = float(0.0)
@@ -260,7 +219,7 @@ def colour(
                         break
                     share += 1.0 / float(samples)
             if share > 0.0:
-                d = _ray(camera, x + spots[i][0], y + spots[i][1])
+                d = ray_through(camera, x + spots[i][0], y + spots[i][1])
                 hit = trace(world, t, bodies, d)
                 part = wp.sqrt(share) * pixel
                 count = int(wp.ceil(share * float(SUN_RAYS)))
@@ -268,7 +227,7 @@ def colour(
                 # A highlight brighter than white must not outweigh the other surfaces.
                 total += share * wp.min(seen, wp.vec3(2.0))
     else:
-        d = _ray(camera, x + 0.5, y + 0.5)
+        d = ray_through(camera, x + 0.5, y + 0.5)
         total = shade(world, rays, t, company, light, hits[k, row, column], d, pixel, SUN_RAYS, key)
     last = float(tone.shape[0] - 1)
     for channel in range(3):
@@ -287,8 +246,8 @@ def see_points(
     """Whether points given in the axes of each frame's camera are in frame and not occluded."""
     t, n = wp.tid()
     point = points[t, n]
-    if _in_frame(camera, point):
-        visible[t, n] = _sees(camera, world, near, t, t, point, -1)
+    if in_frame(camera, point):
+        visible[t, n] = sees(camera, world, near, t, t, point, -1)
 
 
 @wp.kernel

@@ -1,9 +1,9 @@
 """Light on a surface: a sun with soft shadows, a sky dimmed by what stands near, highlights, haze (Warp).
 
-All directions are in the axes of the camera. Colours are linear. Shadows are sampled: each ray goes from its
-own point of the pixel's footprint to its own point of the sun's disc, so one set of rays gives both the
-penumbra and the anti-aliased edge of a hard shadow. Sky light is dimmed without sampling, hence without
-noise, by the distances to the bodies at a few steps along the normal.
+All directions are in the axes of the camera. Colours are linear. Shadows are sampled: each ray goes from its own point
+of the pixel's footprint to its own point of the sun's disc, so one set of rays gives both the penumbra and the
+anti-aliased edge of a hard shadow. Sky light is dimmed without sampling, hence without noise, by the distances to the
+bodies at a few steps along the normal.
 """
 
 # The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a
@@ -29,8 +29,7 @@ ALL = wp.constant(wp.uint32(0xFFFFFFFF))
 
 @wp.struct
 class Light:
-    """Sun and sky in the camera axes of a frame. `sun_x`, `sun_y` span the sun's disc, with its tangent as
-    length."""
+    """Sun and sky in the camera axes of a frame. `sun_x`, `sun_y` span the sun's disc, with its tangent as length."""
 
     up: wp.vec3
     sun: wp.vec3
@@ -64,8 +63,8 @@ def _sun_rays_blocked(
     count: int,
     angle: float,
 ) -> wp.uint32:
-    """Bits of the first `count` rays that the body blocks: each starts at its own place of the footprint
-    (`point` +- half of `across`, `down`) and ends at its own place of the sun's disc, turned by `angle`."""
+    """Bits of the first `count` rays that the body blocks: each starts at its own place of the footprint (`point` +-
+    half of `across`, `down`) and ends at its own place of the sun's disc, turned by `angle`."""
     c = wp.cos(angle)
     s = wp.sin(angle)
     o = place.rotation * point + place.translation
@@ -92,9 +91,8 @@ def _sun_rays_blocked(
 def _nearness(
     solid: Solid, place: Placement, fields: wp.array[float], point: wp.vec3, normal: wp.vec3, mine: bool
 ) -> float:
-    """How much a body crowds a point, in [0, 1]: 1 where it fills the way along the normal. On the body
-    itself (`mine`) the first step is left out, as the grid of distances is too coarse to tell the surface
-    from its neighbourhood."""
+    """How much a body crowds a point, in [0, 1]: 1 where it fills the way along the normal. On the body itself (`mine`)
+    the first step is left out, as the grid of distances is too coarse to tell the surface from its neighbourhood."""
     o = place.rotation * point + place.translation
     n = place.rotation * normal
     near = float(0.0)
@@ -124,8 +122,8 @@ def surroundings(
     count: int,
     key: wp.uint32,
 ) -> wp.vec2:
-    """Shares of the sun and of the sky that reach a point past the bodies in `near`. A convex body
-    neither shades nor crowds itself (`own`)."""
+    """Shares of the sun and of the sky that reach a point past the bodies in `near`. A convex body neither shades nor
+    crowds itself (`own`)."""
     blocked = wp.uint32(0)
     if wp.dot(normal, light.sun) <= 0.0:
         blocked = ALL
@@ -206,8 +204,7 @@ def shade(
     count: int,
     key: wp.uint32,
 ) -> wp.vec3:
-    """Linear colour of what a ray along d = (x, y, 1) sees. `pixel` is the size, at depth 1, of what it
-    stands for."""
+    """Linear colour of what a ray along d = (x, y, 1) sees. `pixel` is the size, at depth 1, of what it stands for."""
     length = wp.length(d)
     if hit.body < 0:
         return sky(light, d / length)

@@ -15,6 +15,7 @@ from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.rendering import kernels
 from phys4d_kedro.simulation.rendering.scene import RenderScene
 from phys4d_kedro.simulation.rendering.shapes import Hit
+from phys4d_kedro.simulation.rendering.tracing import TILE
 from phys4d_kedro.simulation.rendering.upload import Uploaded, sampling_tables, upload
 
 # Frames are rendered in pieces of about this many pixels, which bounds the memory of what lies between the kernels.
@@ -64,8 +65,7 @@ def _start_warp() -> None:
 
 
 def load_kernels(device: str = "cpu") -> None:
-    """Compile the kernels, or load them from Warp's cache: worth a call before work is shared among
-    processes."""
+    """Compile the kernels, or load them from Warp's cache: worth a call before work is shared among processes."""
     _start_warp()
     wp.load_module(kernels, device=device)
 
@@ -82,10 +82,10 @@ def render(
 ) -> RenderOutput:
     """Render every frame of `scene`.
 
-    `samples` is the number of rays that find the shares of the surfaces in a pixel on an edge, at most 32;
-    inside a surface one ray is enough, since textures and shadows are filtered over the pixel. 1 turns
-    anti-aliasing of edges off. `seed` decides the noise of soft shadows, pixel by pixel and alike in every
-    frame. `threads` share the frames on a CPU. The result depends on neither threads nor run.
+    `samples` is the number of rays that find the shares of the surfaces in a pixel on an edge, at most 32; inside a
+    surface one ray is enough, since textures and shadows are filtered over the pixel. 1 turns anti-aliasing of edges
+    off. `seed` decides the noise of soft shadows, pixel by pixel and alike in every frame. `threads` share the frames
+    on a CPU. The result depends on neither threads nor run.
 
     Raises:
         ConfigurationError: `samples` out of range.
@@ -143,8 +143,7 @@ def _render_piece(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any
 def visibility(
     scene: RenderScene, points: NDArray[np.floating[Any]], height: int, width: int, *, device: str = "cpu"
 ) -> NDArray[np.bool_]:
-    """Whether material points, `points` (T, N, 3) in world coordinates, are in frame and not occluded: (T,
-    N).
+    """Whether material points, `points` (T, N, 3) in world coordinates, are in frame and not occluded: (T, N).
 
     Raises:
         ConfigurationError: `points` has another shape.
@@ -168,10 +167,9 @@ def visibility(
 
 
 def _list_bodies(uploaded: Uploaded, first: int, frames: int) -> Any:
-    """For each frame and tile of the image, the bodies that may be seen there: (frames, rows, columns, 1 +
-    B)."""
+    """For each frame and tile of the image, the bodies that may be seen there: (frames, rows, columns, 1 + B)."""
     camera, world = uploaded.camera, uploaded.world
-    rows, columns = (-(-pixels // kernels.TILE) for pixels in (camera.height, camera.width))
+    rows, columns = (-(-pixels // TILE) for pixels in (camera.height, camera.width))
     near = wp.empty((frames, rows, columns, world.solids.shape[0] + 1), dtype=wp.int16)
     wp.launch(kernels.list_bodies, near.shape[:3], inputs=[first, camera, world], outputs=[near])
     return near

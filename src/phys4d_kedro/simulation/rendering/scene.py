@@ -1,8 +1,8 @@
 """What the renderer draws: bodies with their poses over time, a camera path, a sun and a sky.
 
-World axes are MuJoCo's: metres, z up. Camera axes are OpenCV's: x right, y down, z forward. Colours are sRGB
-triples in [0, 1], as a person would pick them; the renderer works in linear light. Letters of the shapes: T
-frames, B bodies, V vertices, F triangles.
+World axes are MuJoCo's: metres, z up. Camera axes are OpenCV's: x right, y down, z forward. Colours are sRGB triples in
+[0, 1], as a person would pick them; the renderer works in linear light. Letters of the shapes: T frames, B bodies, V
+vertices, F triangles.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,11 @@ TEXTURE_KINDS: tuple[TextureKind, ...] = ("plain", "checker", "stripes", "dots",
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """How a surface looks. The texture is solid (three-dimensional) in the body's frame, so it moves with the
-    body.
+    """How a surface looks. The texture is solid (three-dimensional) in the body's frame, so it moves with the body.
 
-    `colour` and `second_colour` are what the texture mixes; `plain` uses `colour` alone. `scale` is the
-    period of the texture in metres (a checker has two squares a period). `roughness` runs from 0 (sharp
-    highlight) to 1 (matte); `specular` is the mirror reflectance at normal incidence (plastic and stone 0.04,
-    polished metal 0.5 and more).
+    `colour` and `second_colour` are what the texture mixes; `plain` uses `colour` alone. `scale` is the period of the
+    texture in metres (a checker has two squares a period). `roughness` runs from 0 (sharp highlight) to 1 (matte);
+    `specular` is the mirror reflectance at normal incidence (plastic and stone 0.04, polished metal 0.5 and more).
     """
 
     colour: Colour = (0.75, 0.75, 0.75)
@@ -96,9 +94,9 @@ class Cylinder:
 class Mesh:
     """Triangles in the body frame, for every shape that is not one of the above (basket, ramp, cone, torus).
 
-    `vertices` (V, 3) float32, metres; `faces` (F, 3) int32, counter-clockwise seen from outside. With
-    `normals` (V, 3), the unit vertex normals, the surface is shaded smoothly; without, each triangle is flat.
-    Bodies that share one Mesh object share its acceleration structure.
+    `vertices` (V, 3) float32, metres; `faces` (F, 3) int32, counter-clockwise seen from outside. With `normals` (V, 3),
+    the unit vertex normals, the surface is shaded smoothly; without, each triangle is flat. Bodies that share one Mesh
+    object share its acceleration structure.
 
     Raises:
         ConfigurationError: shapes, indices or values are wrong.
@@ -124,8 +122,8 @@ Shape = Plane | Sphere | Box | Cylinder | Mesh
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """One rigid thing. `instance` is its id in the segmentation: 0 = static background (ground, walls);
-    bodies of a compound object share an id."""
+    """One rigid thing. `instance` is its id in the segmentation: 0 = static background (ground, walls); bodies of a
+    compound object share an id."""
 
     shape: Shape
     material: Material = field(default_factory=Material)
@@ -138,8 +136,8 @@ class Body:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CameraPath:
-    """Pinhole camera: `intrinsics` (3, 3) float64 in pixels, with pixel centres at integer + 0.5 and without
-    skew; `world_from_camera` (T, 4, 4) float64, one rigid pose a frame."""
+    """Pinhole camera: `intrinsics` (3, 3) float64 in pixels, with pixel centres at integer + 0.5 and without skew;
+    `world_from_camera` (T, 4, 4) float64, one rigid pose a frame."""
 
     intrinsics: NDArray[np.float64]
     world_from_camera: NDArray[np.float64]
@@ -156,9 +154,9 @@ class CameraPath:
 class Sun:
     """The light that casts shadows, a disc at infinity.
 
-    `direction` points from the scene towards the sun (world axes, any length, upwards). `angular_diameter` in
-    degrees sets how soft shadows are (the real sun 0.53; a large studio lamp 5 to 10). `intensity` 1 lights a
-    surface that faces the sun to about the middle of the tone curve's upper half.
+    `direction` points from the scene towards the sun (world axes, any length, upwards). `angular_diameter` in degrees
+    sets how soft shadows are (the real sun 0.53; a large studio lamp 5 to 10). `intensity` 1 lights a surface that
+    faces it to just short of white, under the default sky.
     """
 
     direction: tuple[float, float, float] = (0.5, -0.4, 0.9)
@@ -180,8 +178,7 @@ class Sky:
     """Light from everywhere else, and what is seen where no body is: a gradient from `horizon` to `zenith`.
 
     `ground` is the light that comes back from below. `intensity` scales the ambient light, not the picture of
-    the sky. `haze` in metres is the distance at which 63 % of what is seen has faded into the horizon (inf:
-    none).
+    the sky. `haze` in metres is the distance at which 63 % of what is seen has faded into the horizon (inf: none).
     """
 
     zenith: Colour = (0.42, 0.60, 0.86)
@@ -198,8 +195,7 @@ class Sky:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RenderScene:
     """Everything the renderer needs. `poses` (T, B, 4, 4) float64 is world_from_body, rigid, in the order of
-    `bodies`; T is that of the camera path. For another view of the same simulation:
-    dataclasses.replace(camera=...).
+    `bodies`; T is that of the camera path. For another view of the same simulation: dataclasses.replace(camera=...).
 
     Raises:
         ConfigurationError: numbers of frames or bodies disagree, or a pose is not rigid.

@@ -1,7 +1,7 @@
 """The shapes: where a ray meets each of them, their normals, and distances to them (Warp).
 
-All in the frame of the shape, which is the body's frame but for a mesh, whose origin is moved to the middle
-of its vertices. Letters: o a ray's origin, d its direction (any length), p a point.
+All in the frame of the shape, which is the body's frame but for a mesh, whose origin is moved to the middle of its
+vertices. Letters: o a ray's origin, d its direction (any length), p a point.
 """
 
 # The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a
@@ -22,8 +22,8 @@ MISS = wp.constant(1.0e30)
 
 @wp.struct
 class Field:
-    """Grid of distances to a mesh: where it starts in the table of all grids, points along each axis,
-    spacing. The grid is centred on the shape."""
+    """Grid of distances to a mesh: where it starts in the table of all grids, points along each axis, spacing. The grid
+    is centred on the shape."""
 
     start: wp.int32
     count: wp.vec3i
@@ -32,8 +32,8 @@ class Field:
 
 @wp.struct
 class Solid:
-    """What does not change over time. `size` is half the extent of the shape along its axes; of a `convex`
-    body nothing that faces a viewer is hidden by the body itself; `smooth`: a mesh has vertex normals."""
+    """What does not change over time. `size` is half the extent of the shape along its axes; of a `convex` body nothing
+    that faces a viewer is hidden by the body itself; `smooth`: a mesh has vertex normals."""
 
     kind: wp.int32
     convex: wp.int32
@@ -217,8 +217,7 @@ def _field_distance(table: wp.array[float], field: Field, p: wp.vec3) -> float:
 
 @wp.func
 def distance_to(solid: Solid, table: wp.array[float], p: wp.vec3) -> float:
-    """Distance in metres from p (frame of the shape) to the body, 0 inside; to the surface of a mesh, by its
-    grid."""
+    """Distance in metres from p (frame of the shape) to the body, 0 inside; to the surface of a mesh, by its grid."""
     if solid.kind == SPHERE:
         return wp.max(wp.length(p) - solid.size[0], 0.0)
     if solid.kind == CYLINDER:

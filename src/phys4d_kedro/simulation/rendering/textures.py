@@ -1,8 +1,8 @@
 """Procedural textures, solid in the frame of the body, each filtered to the footprint of a pixel (Warp).
 
-Every texture is a mixing weight in [0, 1] of a material's two colours at a point p, in periods of the
-texture. The filter `width` is, for each axis, how far the pixel reaches along it, in periods: a pattern finer
-than a pixel fades into its mean instead of aliasing.
+Every texture is a mixing weight in [0, 1] of a material's two colours at a point p, in periods of the texture. The
+filter `width` is, for each axis, how far the pixel reaches along it, in periods: a pattern finer than a pixel fades
+into its mean instead of aliasing.
 """
 
 # The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a

@@ -22,7 +22,7 @@ from phys4d_kedro.simulation.rendering.scene import (
     Sphere,
 )
 from phys4d_kedro.simulation.rendering.shapes import BOX, CYLINDER, MESH, PLANE, SPHERE, Field, Solid
-from phys4d_kedro.simulation.rendering.tracing import Placement, World
+from phys4d_kedro.simulation.rendering.tracing import Camera, Placement, World
 
 # Radiance of a white surface that faces the sun, and of one under the open sky, at intensity 1.
 _SUN_RADIANCE = 1.3
@@ -37,8 +37,7 @@ _FIELD_ROOM = 0.1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Uploaded:
-    """`camera`, `world`, `steps` (T-1, B) and `lights` (T,) of the kernels, and what must live as long as
-    they."""
+    """`camera`, `world`, `steps` (T-1, B) and `lights` (T,) of the kernels, and what must live as long as they."""
 
     camera: Any
     world: Any
@@ -79,8 +78,8 @@ def upload(scene: RenderScene, height: int, width: int) -> Uploaded:
 
 
 def sampling_tables(samples: int) -> list[Any]:
-    """Rays to the sun (place in the pixel, -0.5 .. 0.5; place on the unit disc), `samples` spots of a pixel,
-    tone curve: the tables of the kernel `colour`, in its order."""
+    """Rays to the sun (place in the pixel, -0.5 .. 0.5; place on the unit disc), `samples` spots of a pixel, tone
+    curve: the tables of the kernel `colour`, in its order."""
     k = np.arange(kernels.SUN_RAYS)
     # A sunflower from the rim inwards: a shadow's edge that crosses the disc divides the first few rays already.
     radius, angle = np.sqrt(1 - (k + 0.5) / kernels.SUN_RAYS), np.pi * (3 - np.sqrt(5)) * k
@@ -94,7 +93,7 @@ def sampling_tables(samples: int) -> list[Any]:
 
 
 def _camera(scene: RenderScene, height: int, width: int) -> Any:
-    camera = kernels.Camera()
+    camera = Camera()
     K = scene.camera.intrinsics
     camera.fx, camera.fy, camera.cx, camera.cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
     camera.height, camera.width = height, width
@@ -142,8 +141,7 @@ def _middle(mesh: Mesh) -> NDArray[np.float32]:
 
 
 def _is_convex(mesh: Mesh) -> bool:
-    """Whether no vertex lies before the plane of any face. Most concave meshes fail within the first
-    faces."""
+    """Whether no vertex lies before the plane of any face. Most concave meshes fail within the first faces."""
     tolerance = 1e-4 * np.ptp(mesh.vertices)
     for start in range(0, len(mesh.faces), 64):
         a, b, c = mesh.vertices[mesh.faces[start : start + 64]].swapaxes(0, 1)
