@@ -109,8 +109,8 @@ def check_video(file: VideoFile, *, decode: bool) -> VideoFacts:
     with _opened(file) as container:
         stream = container.streams.video[0]
         for packet in container.demux(stream):
-            if decode:
-                packet.decode()
+            if decode and any(frame.is_corrupt for frame in packet.decode()):
+                raise MediaError(f"video '{file.label}' has damaged frames near packet {packets}; copy it again")
             if not packet.size:
                 continue
             if packet.is_corrupt:
