@@ -19,7 +19,5 @@ def register_pipelines() -> dict[str, Pipeline]:
     """All pipelines by name. Kedro may ask for some alone (`kedro run --pipelines=...`)."""
     pipelines = find_pipelines(raise_errors=True)
     if "__default__" in pipelines:
-        pipelines["__default__"] = sum(
-            (pipelines[name] for name in DEFAULT_PIPELINES if name in pipelines), Pipeline([])
-        )
+        pipelines["__default__"] = sum((pipelines[name] for name in DEFAULT_PIPELINES), Pipeline([]))
     return pipelines
