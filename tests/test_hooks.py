@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from kedro.framework.hooks import _create_hook_manager
 from kedro.framework.project import configure_project
 from kedro.framework.project import pipelines as project_pipelines
-from kedro.io import DataCatalog, DatasetError, MemoryDataset
+from kedro.io import AbstractDataset, DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
@@ -113,6 +114,30 @@ def test_durations_of_nodes_are_kept_over_runs(catalog: DataCatalog) -> None:
     durations = catalog.load(DURATIONS)
     assert set(durations) == {"double_raw_node", "double_clips_node"}
     assert all(0 <= seconds < 60 for seconds in durations.values())
+
+
+class SlowDataset(AbstractDataset[int, int]):
+    """Does its work while it is saved, as clip shards and models do."""
+
+    def load(self) -> int:
+        return 0
+
+    def save(self, data: int) -> None:
+        time.sleep(0.2)
+
+    def _describe(self) -> dict[str, str]:
+        return {}
+
+
+def test_work_done_while_saving_counts(catalog: DataCatalog) -> None:
+    hooks = ProjectHooks()
+    manager = _create_hook_manager()
+    manager.register(hooks)
+    catalog.save("raw", 2)
+    catalog["clips"] = SlowDataset()
+    hooks.before_pipeline_run(run_params={}, pipeline=PIPELINES["ingestion"], catalog=catalog)
+    SequentialRunner().run(PIPELINES["ingestion"], catalog, hook_manager=manager)
+    assert catalog.load(DURATIONS)["double_raw_node"] >= 0.2
 
 
 def test_circumstances_are_logged(catalog: DataCatalog, caplog: pytest.LogCaptureFixture) -> None:

@@ -32,6 +32,7 @@ class ProjectHooks:
     def __init__(self) -> None:
         self._started: dict[str, float] = {}
         self._seed: int | None = None
+        self._catalog: CatalogProtocol | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -51,6 +52,7 @@ class ProjectHooks:
             platform.machine(),
             ", ".join(_versions()),
         )
+        self._catalog = catalog
         if DURATIONS in catalog and not catalog.exists(DURATIONS):
             catalog.save(DURATIONS, {})
         if run_params.get("only_missing_outputs"):
@@ -68,12 +70,12 @@ class ProjectHooks:
         self._started[node.name] = time.monotonic()
 
     @hook_impl
-    def after_node_run(self, node: Node, catalog: CatalogProtocol) -> None:
-        """Keep how long the node took, for the report."""
-        if DURATIONS in catalog:
-            durations = catalog.load(DURATIONS) if catalog.exists(DURATIONS) else {}
+    def after_dataset_saved(self, node: Node) -> None:
+        """Keep how long the node took, for the report; clips and models are made while they are saved."""
+        if self._catalog is not None and DURATIONS in self._catalog:
+            durations = self._catalog.load(DURATIONS) if self._catalog.exists(DURATIONS) else {}
             durations[node.name] = round(time.monotonic() - self._started[node.name], 2)
-            catalog.save(DURATIONS, durations)
+            self._catalog.save(DURATIONS, durations)
 
 
 def _versions() -> Iterator[str]:
