@@ -99,8 +99,11 @@ def test_motion_scale_is_robust_and_never_below_a_pixel() -> None:
     motion = np.zeros((100, 100, 3), np.float32)
     assert motion_scale(motion) == 1.0
     motion[:50, :, 0] = 4.0
-    motion[0, 0, 0] = 900.0
+    motion[0, :10, 0] = 900.0
     assert motion_scale(motion) == 4.0
+    motion[:50, :, 0] = 0.0
+    motion[:6, :6, 0] = 7.0  # a small ball
+    assert motion_scale(motion) == 7.0
     assert motion_scale(motion, np.zeros((100, 100), bool)) == 1.0
 
 

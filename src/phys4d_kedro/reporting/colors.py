@@ -40,11 +40,14 @@ def depth_colors(depth: NDArray[np.float32], near: float, far: float) -> NDArray
 
 
 def motion_scale(motion: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> float:
-    """The length in pixels to show at full colour: the 99th percentile of motion (..., 2 or 3), at least 1 pixel."""
+    """The length in pixels to show at full colour: what 0.2 % of motion (..., 2 or 3) exceed, at least 1 pixel.
+
+    The share is so small because a small moving object covers hardly more of a clip.
+    """
     length = np.hypot(motion[..., 0], motion[..., 1])
     if valid is not None:
         length = length[valid]
-    return max(1.0, float(np.quantile(length, 0.99))) if length.size else 1.0
+    return max(1.0, float(np.quantile(length, 0.998))) if length.size else 1.0
 
 
 def motion_colors(

@@ -102,7 +102,7 @@ def _section_values(section: Section) -> dict[str, Any]:
                 "sprite": png_uri(make_sprite(example)),
                 "note": (
                     f"{example.scene + '; ' if example.scene else ''}depth from {example.near:.2g} to "
-                    f"{example.far:.2g} m; full motion colour at {example.motion_scale:.2g} pixels a frame"
+                    f"{example.far:.2g} m; full motion colour at {example.motion_scale:.2g} px a frame"
                 ),
             }
             for example in section.examples

@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 
 
 def draw_sheet(example: Example, *, columns: int = 6, caption: str = "") -> "Figure":
-    """A figure with a row a panel and a column a frame, legends at the right; `caption` goes under the title."""
+    """A figure with a row a panel and a column a frame, legends at the right; `caption` goes under the prompt."""
     from matplotlib.figure import Figure
 
     frames = np.linspace(0, example.frames - 1, min(columns, example.frames)).round().astype(int)
     height, width = example.size
-    figure = Figure(figsize=(1.7 * len(frames) + 2.4, 1.7 * 5 * height / width + 1.1), dpi=100, layout="constrained")
-    title = f"{example.clip_id} ({example.scene})" if example.scene else example.clip_id
-    figure.suptitle(f"{title}\n{caption}" if caption else title, fontsize=11)
+    figure = Figure(figsize=(1.7 * len(frames) + 2.4, 1.7 * 5 * height / width + 1.3), dpi=100, layout="constrained")
+    figure.suptitle("\n".join(line for line in (example.clip_id, example.prompt, caption) if line), fontsize=11)
     axes = figure.subplots(5, len(frames) + 1, squeeze=False, width_ratios=[1] * len(frames) + [0.9])
     for row, (label, images) in enumerate(zip(PANELS, example.panels, strict=True)):
         for axis, frame in zip(axes[row], frames, strict=False):
@@ -53,7 +52,7 @@ def _draw_motion_legend(axis: "Axes", scale: float) -> None:
     disc = axis.inset_axes((0.08, 0.1, 0.84, 0.84))
     disc.imshow(motion_legend(96))
     disc.axis("off")
-    text = f"radius: {scale:.2g} pixels\na frame; darkened\nwhere hidden next"
+    text = f"radius: {scale:.2g} px\na frame; darkened\nwhere hidden next"
     _write_beside(axis, (0.5, 0.02), text, ha="center")
 
 
