@@ -159,13 +159,25 @@ def _differs(
 
 
 @wp.func
-def face_code(world: World, t: int, hit: Hit, d: wp.vec3) -> int:
+def _face_code(world: World, t: int, hit: Hit, d: wp.vec3) -> int:
     """The same number for hits on one body with about the same normal: on one side of an edge."""
     if hit.body < 0:
         return -1
     place = world.places[t, hit.body]
     n = normal_of(world.solids[hit.body], place.rotation * (hit.distance * d) + place.translation, hit)
     return ((hit.body * 8 + int(4.0 + 3.9 * n[0])) * 8 + int(4.0 + 3.9 * n[1])) * 8 + int(4.0 + 3.9 * n[2])
+
+
+@wp.func
+def _share_of_face(faces: Faces, i: int, samples: int) -> float:
+    """Share of the samples that hit the face of sample i, told to the first of them only: 0 for the others."""
+    same = float(0.0)
+    for j in range(samples):
+        if faces[j] == faces[i]:
+            if j < i:
+                return 0.0
+            same += 1.0
+    return same / float(samples)
 
 
 @wp.kernel
@@ -205,30 +217,28 @@ def colour(
     y = float(row)
     pixel = wp.vec2(1.0 / camera.fx, 1.0 / camera.fy)
     total = wp.vec3(0.0)
+    faces = Faces()
+    parts = int(1)
     if edge:
-        faces = Faces()
+        parts = samples
         for i in range(samples):
             d = ray_through(camera, x + spots[i][0], y + spots[i][1])
-            faces[i] = face_code(world, t, trace(world, t, bodies, d), d)
-        for i in range(samples):
-            share = float(0.0)
-            for j in range(samples):
-                if faces[j] == faces[i]:
-                    if j < i:
-                        share = 0.0
-                        break
-                    share += 1.0 / float(samples)
-            if share > 0.0:
+            faces[i] = _face_code(world, t, trace(world, t, bodies, d), d)
+    # One call of `shade` serves both kinds of pixel: called once it is compiled in place, which is faster.
+    for i in range(parts):
+        share = float(1.0)
+        if edge:
+            share = _share_of_face(faces, i, samples)
+        if share > 0.0:
+            d = ray_through(camera, x + 0.5, y + 0.5)
+            hit = hits[k, row, column]
+            if edge:
                 d = ray_through(camera, x + spots[i][0], y + spots[i][1])
                 hit = trace(world, t, bodies, d)
-                part = wp.sqrt(share) * pixel
-                count = int(wp.ceil(share * float(SUN_RAYS)))
-                seen = shade(world, rays, t, company, light, hit, d, part, count, key)
-                # A highlight brighter than white must not outweigh the other surfaces.
-                total += share * wp.min(seen, wp.vec3(2.0))
-    else:
-        d = ray_through(camera, x + 0.5, y + 0.5)
-        total = shade(world, rays, t, company, light, hits[k, row, column], d, pixel, SUN_RAYS, key)
+            count = int(wp.ceil(share * float(SUN_RAYS)))
+            seen = shade(world, rays, t, company, light, hit, d, wp.sqrt(share) * pixel, count, key)
+            # A highlight brighter than white must not outweigh the other surfaces of the pixel.
+            total += share * wp.min(seen, wp.vec3(2.0))
     last = float(tone.shape[0] - 1)
     for channel in range(3):
         level = wp.sqrt(wp.clamp(0.25 * total[channel], 0.0, 1.0)) * last

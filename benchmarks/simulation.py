@@ -1,0 +1,226 @@
+"""Clips per second of simulation, beside MuJoCo's own renderer drawing the same scenes.
+
+    apt-get install libosmesa6
+    python benchmarks/simulation.py
+
+"ours" makes whole clips: physics, RGB (anti-aliased, soft shadows), depth, motion with its validity, segmentation,
+tracks, and the checks every clip passes. "MuJoCo" runs the same physics and draws RGB with the shadow of the same sun,
+depth and segmentation of every frame through the same camera; it has neither motion nor tracks. Its default shadow map
+(4096) and a small one (1024) are timed, and no shadow at all. All take turns.
+
+"one at a time": one process; ours renders in one thread, MuJoCo's rasteriser uses every core by itself, and its context,
+which every new model needs, is not counted. "a process a core": as clips are made in production; the context counts.
+"""
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MUJOCO_GL", "osmesa")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the processes that make clips
+
+import mujoco
+import numpy as np
+from joblib import Parallel, delayed
+from omegaconf import OmegaConf
+
+from phys4d_kedro.clips.clip import Clip
+from phys4d_kedro.simulation.config import SimulationConfig
+from phys4d_kedro.simulation.generate import ClipKey, Simulation, build_scene, draw_simulation, make_clip
+from phys4d_kedro.simulation.physics import build_model
+from phys4d_kedro.simulation.randomization import Draw
+from phys4d_kedro.simulation.rendering.renderer import RenderOutput, load_kernels, render
+from phys4d_kedro.simulation.rendering.scene import RenderScene
+
+ROOT = Path(__file__).parents[1]
+SIZES = (64, 256)
+SCENES = ("ball_collide", "block_domino", "ball_in_basket", "unstable_block_stack")
+SHADOWS = {"MuJoCo": 4096, "MuJoCo, shadow map of 1024": 1024, "MuJoCo, no shadow": 0}
+ROUNDS, TOGETHER_ROUNDS = 5, 3
+NEAR, FAR = 0.05, 50.0
+
+Timing = tuple[float, float]
+Images = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def main() -> None:
+    """Measure, print the tables, keep the figures."""
+    started = time.perf_counter()
+    load_kernels()
+    figures: dict[str, Any] = {"cores": os.cpu_count(), "load_kernels_s": time.perf_counter() - started}
+    for size in SIZES:
+        figures[f"{size}x{size}x17"] = measure(size)
+    print(
+        "| clip | what | clips/s, a process a core | clips/s, one at a time | CPU s a clip | images alone, ms a frame |"
+    )
+    print("|---|---|---|---|---|---|")
+    for size in SIZES:
+        for name, row in figures[f"{size}x{size}x17"]["variants"].items():
+            print(
+                f"| {size}x{size}x17 | {name} | {row['clips_a_second_all_cores']:.2f} | {1 / row['seconds']:.2f} "
+                f"| {row['cpu_seconds']:.2f} | {row['image_ms_a_frame']:.1f} |"
+            )
+    for size in SIZES:
+        print(f"\nDo both draw the same at {size}x{size}? {figures[f'{size}x{size}x17']['agreement']}")
+    (ROOT / "benchmarks" / "results" / "simulation.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def measure(size: int) -> dict[str, Any]:
+    """Medians over rounds and scenes, variants in turn."""
+    config = SimulationConfig(
+        **{**parameters("simulation"), "scenes": list(SCENES), "height": size, "width": size, "frames": 17}
+    )
+    clips: dict[str, list[Timing]] = {name: [] for name in ("ours", *SHADOWS)}
+    images: dict[str, list[float]] = {name: [] for name in ("ours", *SHADOWS)}
+    agreement = []
+    for number in range(len(SCENES)):
+        key = ClipKey("train", number, 0, 0)
+        simulation, scene = simulate(config, key)
+        views = {name: MujocoView(simulation, scene, size, shadow) for name, shadow in SHADOWS.items()}
+        ours = render(scene, size, size, samples=config.samples, seed=0)
+        agreement.append(compare(simulation, ours, views["MuJoCo"].draw()))
+        for _ in range(ROUNDS):
+            clips["ours"].append(timed(lambda: make_clip(config, key)))
+            images["ours"].append(timed(lambda: render(scene, size, size, samples=config.samples, seed=0))[0])
+            for name, view in views.items():
+                clips[name].append(timed(lambda: (simulate(config, key), view.draw())))
+                images[name].append(timed(view.draw)[0])
+        for view in views.values():
+            view.close()
+    together = measure_together(config)
+    return {
+        "variants": {
+            name: {
+                "clips_a_second_all_cores": together[name],
+                "seconds": statistics.median(wall for wall, _ in clips[name]),
+                "cpu_seconds": statistics.median(cpu for _, cpu in clips[name]),
+                "image_ms_a_frame": 1000 * statistics.median(images[name]) / 17,
+            }
+            for name in clips
+        },
+        "agreement": {key: round(statistics.mean(a[key] for a in agreement), 5) for key in agreement[0]},
+    }
+
+
+def measure_together(config: SimulationConfig) -> dict[str, float]:
+    """Clips a second when every core has a process that makes clips; medians of rounds, variants in turn."""
+    cores = os.cpu_count() or 1
+    keys = [ClipKey("train", number, 0, 0) for number in range(len(SCENES))] * cores
+    speeds: dict[str, list[float]] = {name: [] for name in ("ours", *SHADOWS)}
+    with Parallel(n_jobs=cores) as pool:
+        pool(delayed(produce)(config, key, name) for key in keys[: 2 * cores] for name in speeds)  # warm up
+        for _ in range(TOGETHER_ROUNDS):
+            for name, speed in speeds.items():
+                wall, _ = timed(lambda: pool(delayed(produce)(config, key, name) for key in keys))
+                speed.append(len(keys) / wall)
+    return {name: statistics.median(speed) for name, speed in speeds.items()}
+
+
+def produce(config: SimulationConfig, key: ClipKey, name: str) -> None:
+    """Make a clip, in a process of its own."""
+    if name == "ours":
+        make_clip(config, key)
+        return
+    simulation, scene = simulate(config, key)
+    view = MujocoView(simulation, scene, config.height, SHADOWS[name])
+    view.draw()
+    view.close()
+
+
+def simulate(config: SimulationConfig, key: ClipKey) -> tuple[Simulation, RenderScene]:
+    """The physics of a clip, and the scene that shows it."""
+    simulation = draw_simulation(config, key)
+    scene, _ = build_scene(config, simulation, Draw(key.rng(config.seed, 2, 0)), key)
+    return simulation, scene
+
+
+class MujocoView:
+    """A simulation drawn by MuJoCo through the camera, and under the sun, of our scene."""
+
+    def __init__(self, simulation: Simulation, scene: RenderScene, size: int, shadow_map: int) -> None:
+        self.model = build_model(simulation.description)
+        self.model.vis.quality.shadowsize = shadow_map
+        self.model.vis.map.znear = NEAR / self.model.stat.extent
+        self.model.vis.map.zfar = FAR / self.model.stat.extent
+        self.data = mujoco.MjData(self.model)
+        self.scene, self.poses = scene, simulation.rollout.poses
+        self.renderer = mujoco.Renderer(self.model, size, size)
+        self.shadow = shadow_map > 0
+
+    def draw(self) -> Images:
+        """RGB, depth and segmentation of every frame."""
+        rgb, depth, segmentation = [], [], []
+        mujoco.mj_kinematics(self.model, self.data)
+        for t in range(len(self.poses)):
+            self.data.geom_xpos[1:] = self.poses[t, :, :3, 3]
+            self.data.geom_xmat[1:] = self.poses[t, :, :3, :3].reshape(-1, 9)
+            self._aim(t)
+            rgb.append(self.renderer.render())
+            self.renderer.enable_depth_rendering()
+            depth.append(self.renderer.render())
+            self.renderer.disable_depth_rendering()
+            self.renderer.enable_segmentation_rendering()
+            segmentation.append(self.renderer.render()[..., 0])
+            self.renderer.disable_segmentation_rendering()
+        return np.stack(rgb), np.stack(depth), np.stack(segmentation)
+
+    def _aim(self, t: int) -> None:
+        self.renderer.update_scene(self.data)
+        drawn = self.renderer.scene
+        pose, K = self.scene.camera.world_from_camera[t], self.scene.camera.intrinsics
+        for camera in drawn.camera:
+            camera.pos, camera.forward, camera.up = pose[:3, 3], pose[:3, 2], -pose[:3, 1]
+            camera.frustum_near, camera.frustum_far = NEAR, FAR
+            camera.frustum_center = 0
+            camera.frustum_top = NEAR * K[1, 2] / K[1, 1]
+            camera.frustum_bottom = -camera.frustum_top
+            camera.frustum_width = 0
+        light = drawn.lights[drawn.nlight]
+        drawn.nlight += 1
+        light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+        direction = np.asarray(self.scene.sun.direction) / np.linalg.norm(self.scene.sun.direction)
+        light.pos, light.dir = 5 * direction, -direction
+        light.diffuse, light.castshadow = (0.7, 0.7, 0.7), self.shadow
+
+    def close(self) -> None:
+        """Free the GL context."""
+        self.renderer.close()
+
+
+def compare(simulation: Simulation, ours: RenderOutput, drawn: Images) -> dict[str, float]:
+    """How far two renderers see the same: depth where both hit something, and the instance at each pixel."""
+    both = np.isfinite(ours.depth) & (ours.depth < FAR / 2) & (drawn[1] < FAR / 2)
+    error = np.abs(ours.depth - drawn[1])[both] / ours.depth[both]
+    moves = [not thing.fixed for thing in simulation.description.things]
+    # MuJoCo's segmentation counts geoms from the ground (0) on and has -1 for the sky; the last entry answers for -1.
+    instance = [0, *(sum(moves[: thing + 1]) * moves[thing] for thing in simulation.rollout.thing_of_part), 0]
+    return {
+        "median relative difference of depth": float(np.median(error)),
+        "share of pixels with the same instance": float(np.mean(np.array(instance)[drawn[2]] == ours.segmentation)),
+    }
+
+
+def timed(call: Callable[[], Clip | Images | object]) -> Timing:
+    """Seconds on the wall and of the CPU that a call takes."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    call()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def parameters(name: str) -> dict[str, Any]:
+    """A pipeline's parameters as conf/base states them."""
+    OmegaConf.clear_resolvers()
+    shared = OmegaConf.load(ROOT / "conf" / "base" / "globals.yml")
+    OmegaConf.register_new_resolver("globals", lambda key: OmegaConf.select(shared, key))
+    OmegaConf.register_new_resolver("runtime_params", lambda _key, default: default)
+    loaded = OmegaConf.load(ROOT / "conf" / "base" / f"parameters_{name}.yml")
+    resolved: Any = OmegaConf.to_container(loaded[name], resolve=True)
+    return dict(resolved)
+
+
+if __name__ == "__main__":
+    main()
