@@ -8,8 +8,9 @@ tracks, and the checks every clip passes. "MuJoCo" runs the same physics and dra
 depth and segmentation of every frame through the same camera; it has neither motion nor tracks. Its default shadow map
 (4096) and a small one (1024) are timed, and no shadow at all. All take turns.
 
-"one at a time": one process; ours renders in one thread, MuJoCo's rasteriser uses every core by itself, and its context,
-which every new model needs, is not counted. "a process a core": as clips are made in production; the context counts.
+"one at a time": one process; ours renders in one thread, MuJoCo's rasteriser uses every core by itself, and its
+context, which every new model needs, is not counted. "a process a core": as clips are made in production; the context
+counts.
 """
 
 import json
@@ -17,6 +18,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,6 @@ import numpy as np
 from joblib import Parallel, delayed
 from omegaconf import OmegaConf
 
-from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.simulation.generate import ClipKey, Simulation, build_scene, draw_simulation, make_clip
 from phys4d_kedro.simulation.physics import build_model
@@ -84,10 +85,10 @@ def measure(size: int) -> dict[str, Any]:
         ours = render(scene, size, size, samples=config.samples, seed=0)
         agreement.append(compare(simulation, ours, views["MuJoCo"].draw()))
         for _ in range(ROUNDS):
-            clips["ours"].append(timed(lambda: make_clip(config, key)))
-            images["ours"].append(timed(lambda: render(scene, size, size, samples=config.samples, seed=0))[0])
+            clips["ours"].append(timed(partial(make_clip, config, key)))
+            images["ours"].append(timed(partial(render, scene, size, size, samples=config.samples, seed=0))[0])
             for name, view in views.items():
-                clips[name].append(timed(lambda: (simulate(config, key), view.draw())))
+                clips[name].append(timed(partial(view.simulate_and_draw, config, key)))
                 images[name].append(timed(view.draw)[0])
         for view in views.values():
             view.close()
@@ -102,7 +103,7 @@ def measure(size: int) -> dict[str, Any]:
             }
             for name in clips
         },
-        "agreement": {key: round(statistics.mean(a[key] for a in agreement), 5) for key in agreement[0]},
+        "agreement": {key: round(statistics.mean(a[key] for a in agreement), 7) for key in agreement[0]},
     }
 
 
@@ -115,7 +116,7 @@ def measure_together(config: SimulationConfig) -> dict[str, float]:
         pool(delayed(produce)(config, key, name) for key in keys[: 2 * cores] for name in speeds)  # warm up
         for _ in range(TOGETHER_ROUNDS):
             for name, speed in speeds.items():
-                wall, _ = timed(lambda: pool(delayed(produce)(config, key, name) for key in keys))
+                wall, _ = timed(partial(pool, [delayed(produce)(config, key, name) for key in keys]))
                 speed.append(len(keys) / wall)
     return {name: statistics.median(speed) for name, speed in speeds.items()}
 
@@ -186,6 +187,11 @@ class MujocoView:
         light.pos, light.dir = 5 * direction, -direction
         light.diffuse, light.castshadow = (0.7, 0.7, 0.7), self.shadow
 
+    def simulate_and_draw(self, config: SimulationConfig, key: ClipKey) -> None:
+        """All the work of a clip but the context."""
+        simulate(config, key)
+        self.draw()
+
     def close(self) -> None:
         """Free the GL context."""
         self.renderer.close()
@@ -204,7 +210,7 @@ def compare(simulation: Simulation, ours: RenderOutput, drawn: Images) -> dict[s
     }
 
 
-def timed(call: Callable[[], Clip | Images | object]) -> Timing:
+def timed(call: Callable[[], object]) -> Timing:
     """Seconds on the wall and of the CPU that a call takes."""
     wall, cpu = time.perf_counter(), time.process_time()
     call()
@@ -217,7 +223,7 @@ def parameters(name: str) -> dict[str, Any]:
     shared = OmegaConf.load(ROOT / "conf" / "base" / "globals.yml")
     OmegaConf.register_new_resolver("globals", lambda key: OmegaConf.select(shared, key))
     OmegaConf.register_new_resolver("runtime_params", lambda _key, default: default)
-    loaded = OmegaConf.load(ROOT / "conf" / "base" / f"parameters_{name}.yml")
+    loaded: Any = OmegaConf.load(ROOT / "conf" / "base" / f"parameters_{name}.yml")
     resolved: Any = OmegaConf.to_container(loaded[name], resolve=True)
     return dict(resolved)
 
