@@ -22,6 +22,8 @@ _OPENCV_FROM_USD = np.diag([1.0, -1.0, -1.0, 1.0])
 _MISMATCH = 0.25
 # Largest share by which the depth of one surface point changes from frame to frame; more is another surface.
 _DEPTH_CHANGE = 0.1
+# Largest share by which interpolated depth may differ from that of the nearest pixel; more is a mix across an edge.
+_DEPTH_MIX = 0.02
 _REFINEMENTS = 4
 
 
@@ -107,21 +109,28 @@ def motion_from_backward(
     back, u = torch.from_numpy(vectors), torch.from_numpy(guess)
     for _ in range(_REFINEMENTS):
         u = -warp(back, u)[0]
-    inverse, inside = warp(torch.from_numpy(1 / depth_next)[None], u)
-    motion = np.concatenate([u.numpy(), 1 / inverse.numpy() - depth[None]])
-    row, column = _landing(motion[1], motion[0])
+    inverse = warp(torch.from_numpy(1 / depth_next)[None], u)[0].numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):  # infinite depth: not valid below
+        motion = np.concatenate([u.numpy(), 1 / inverse - depth[None]])
+        same_surface = np.abs(motion[2]) <= _DEPTH_CHANGE * depth
+    inside, row, column = _landing(motion[1], motion[0])
     mismatch = np.hypot(*(vectors[:, row, column] + motion[:2]))  # of the nearest pixel: no mix across an edge
-    same_surface = np.abs(motion[2]) <= _DEPTH_CHANGE * depth  # also false for infinite depth
-    valid = named & inside.numpy() & (mismatch < _MISMATCH) & same_surface & np.isfinite(depth_next[row, column])
+    landed = depth_next[row, column]
+    with np.errstate(invalid="ignore"):
+        mixed = ~(np.abs(depth + motion[2] - landed) <= _DEPTH_MIX * landed)  # also true for infinite depth
+    valid = named & inside & (mismatch < _MISMATCH) & same_surface & ~mixed
     return np.moveaxis(np.where(valid, motion, np.float32(0)), 0, -1).copy(), valid
 
 
-def _landing(down: NDArray[np.float32], right: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(row, column) of the pixel in which each pixel's centre lands when it moves so, clamped to the frame."""
+def _landing(
+    down: NDArray[np.float32], right: NDArray[np.float32]
+) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.intp]]:
+    """Whether each pixel's centre stays in the frame when it moves so, and (row, column) of the pixel nearest to it."""
     H, W = down.shape
-    y, x = np.mgrid[0:H, 0:W]
-    row, column = np.floor(y + 0.5 + down).astype(np.intp), np.floor(x + 0.5 + right).astype(np.intp)
-    return row.clip(0, H - 1), column.clip(0, W - 1)
+    y, x = np.mgrid[0:H, 0:W] + np.float32(0.5)
+    y, x = y + down, x + right
+    inside = (y >= 0) & (y <= H) & (x >= 0) & (x <= W)
+    return inside, y.clip(0, H - 0.5).astype(np.intp), x.clip(0, W - 0.5).astype(np.intp)
 
 
 def _first_guess(
@@ -131,8 +140,10 @@ def _first_guess(
     depth; and which are named."""
     _, H, W = vectors.shape
     guess, named = np.zeros_like(vectors), np.zeros((H, W), bool)
-    row, column = _landing(vectors[1], vectors[0])
-    agrees = np.isfinite(depth_next) & (np.abs(depth_next - depth[row, column]) <= _DEPTH_CHANGE * depth[row, column])
+    _, row, column = _landing(vectors[1], vectors[0])
+    there = depth[row, column]
+    with np.errstate(invalid="ignore"):
+        agrees = np.isfinite(depth_next) & (np.abs(depth_next - there) <= _DEPTH_CHANGE * there)
     here = np.argwhere(agrees)
     here = here[np.argsort(-depth_next[agrees], kind="stable")].T  # the nearest is written last
     beside = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
