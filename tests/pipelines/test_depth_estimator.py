@@ -6,6 +6,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
 from transformers import AutoModelForDepthEstimation
 
 from phys4d_kedro.clips.store import ClipStore
@@ -42,15 +43,10 @@ def test_pipeline_leaves_a_loadable_model_its_card_and_its_scores(tmp_path: Path
             "depth_clips_heldout": ClipShardsDataset(filepath=str(tmp_path / "heldout")),
             "trained_depth_model": ModelDirectoryDataset(filepath=str(tmp_path / "trained")),
             "nano_depth_anything": ModelDirectoryDataset(filepath=str(tmp_path / "published")),
-            **{
-                name: MemoryDataset()
-                for name in (
-                    "depth_clips_train_quality",
-                    "depth_clips_heldout_quality",
-                    "depth_estimator_history",
-                    "depth_estimator_scores",
-                )
-            },
+            "depth_clips_train_quality": MemoryDataset(),
+            "depth_clips_heldout_quality": MemoryDataset(),
+            "depth_estimator_history": MemoryDataset(),
+            "depth_estimator_scores": JSONDataset(filepath=str(tmp_path / "scores.json")),
         }
     )
     SequentialRunner().run(create_pipeline(), data)

@@ -106,6 +106,9 @@ class NanoDepthConfig(BaseModel):
     hidden_size: int = Field(ge=8, description="Width of the backbone.")
     layers: int = Field(ge=4, description="Transformer layers; the neck reads four of them.")
     heads: int = Field(ge=1, description="Attention heads; must divide hidden_size.")
+    neck_factors: tuple[float, float, float, float] = Field(
+        (4, 2, 1, 0.5), description="Size of the neck's four scales, fine to coarse, in grids of patches."
+    )
     neck_sizes: tuple[int, int, int, int] = Field(description="Channels of the neck's four scales, fine to coarse.")
     fusion_size: int = Field(ge=4, description="Channels in which the four scales are fused.")
     head_size: int = Field(ge=1, description="Channels of the head's last hidden layer.")

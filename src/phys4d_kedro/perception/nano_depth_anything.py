@@ -92,6 +92,7 @@ def build_model(config: NanoDepthConfig, seed: int) -> "DepthAnythingForDepthEst
         backbone_config=backbone,
         patch_size=config.patch_size,
         reassemble_hidden_size=config.hidden_size,
+        reassemble_factors=[int(f) if f >= 1 else f for f in config.neck_factors],
         neck_hidden_sizes=list(config.neck_sizes),
         fusion_hidden_size=config.fusion_size,
         head_hidden_size=config.head_size,
