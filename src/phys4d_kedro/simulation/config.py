@@ -1,8 +1,23 @@
 """Parameters of the simulation."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from phys4d_kedro.clips.config import ClipExpectations, ClipLength
+
+
+def _in_order(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"the lower bound comes first; write [{bounds[1]}, {bounds[0]}]")
+    return bounds
+
+
+Positive = Annotated[float, Field(gt=0)]
+Elevation = Annotated[float, Field(ge=1, le=85)]
+FieldOfView = Annotated[float, Field(ge=5, le=120)]
+Turn = Annotated[float, Field(ge=0, le=360)]
+Share = Annotated[float, Field(ge=0, le=0.9)]
 
 
 class CameraConfig(BaseModel):
@@ -10,20 +25,22 @@ class CameraConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    motions: list[str] = Field(min_length=1, description="Drawn from: static, orbit, dolly.")
-    distance: tuple[float, float] = Field(description="To the middle of the scene, in multiples of its radius.")
-    elevation: tuple[float, float] = Field(description="Above the ground, degrees.")
-    field_of_view: tuple[float, float] = Field(description="Vertical, degrees.")
-    orbit: tuple[float, float] = Field(description="Turn of an orbiting camera over the clip, degrees, either way.")
-    dolly: tuple[float, float] = Field(description="Share of its distance a dollying camera comes closer.")
-
-    @field_validator("motions")
-    @classmethod
-    def _known(cls, motions: list[str]) -> list[str]:
-        unknown = sorted(set(motions) - {"static", "orbit", "dolly"})
-        if unknown:
-            raise ValueError(f"camera motions are static, orbit, dolly, not {', '.join(unknown)}")
-        return motions
+    motions: list[Literal["static", "orbit", "dolly"]] = Field(min_length=1, description="How a camera may move.")
+    distance: Annotated[tuple[Positive, Positive], AfterValidator(_in_order)] = Field(
+        description="To the middle of the scene, in multiples of the distance at which its radius fills the height."
+    )
+    elevation: Annotated[tuple[Elevation, Elevation], AfterValidator(_in_order)] = Field(
+        description="Above the ground, degrees."
+    )
+    field_of_view: Annotated[tuple[FieldOfView, FieldOfView], AfterValidator(_in_order)] = Field(
+        description="Vertical, degrees."
+    )
+    orbit: Annotated[tuple[Turn, Turn], AfterValidator(_in_order)] = Field(
+        description="Turn of an orbiting camera over the clip, degrees, either way."
+    )
+    dolly: Annotated[tuple[Share, Share], AfterValidator(_in_order)] = Field(
+        description="Share of its distance a dollying camera comes closer."
+    )
 
 
 class SplitConfig(BaseModel):
@@ -47,9 +64,12 @@ class SimulationConfig(BaseModel):
     frames: ClipLength = Field(description="Frames of a clip, 1 + 4k.")
     fps: float = Field(gt=0, description="Frames a second.")
     samples: int = Field(ge=1, description="Rays a pixel for the colours; annotations always take one.")
-    scenes: list[str] = Field(min_length=1, description="Names of the scenes to simulate.")
+    scenes: list[str] = Field(min_length=1, description="Names of the scenes to simulate, in turn.")
     camera: CameraConfig
-    take_perturbation: float = Field(ge=0, description="Standard deviation, metres, of the second take's start.")
+    take_perturbation: float = Field(
+        ge=0,
+        description="Standard deviation, metres, of how far things start from the first take's start, along x and y.",
+    )
     track_points: int = Field(ge=1, description="Material points tracked in a clip, at most.")
     train: SplitConfig
     heldout: SplitConfig

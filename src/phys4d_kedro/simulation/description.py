@@ -23,8 +23,8 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Thing:
-    """A rigid thing of one substance: world position (metres), rotation (degrees about x, then y, then z), velocity
-    (m/s) and spin (rad/s) at the start. What is `fixed` never moves and belongs to the background."""
+    """A rigid thing of one substance: position (metres), rotation (degrees about x, then y, then z), velocity (m/s)
+    and spin (rad/s) at the start, all in the world. What is `fixed` never moves and belongs to the background."""
 
     name: str
     substance: Substance
@@ -40,8 +40,10 @@ class Thing:
 class Description:
     """One configuration of a scene.
 
-    `prompt` says what happens, and in words what the first frame cannot show (speed, direction). `centre` and `radius`
-    (metres) bound what should be in view. `at_rest`: nothing is meant to move.
+    `prompt` says what happens, and in words what the first frame cannot show, such as speed and direction: in it
+    `{direction}` becomes the words for the world's x axis as the camera sees it at first ("to the left"), `{opposite}`
+    those for the other way. `centre` and `radius` (metres) bound what should be in view. `at_rest`: nothing is meant
+    to move.
     """
 
     things: Sequence[Thing]

@@ -1,10 +1,13 @@
 """Clips from configurations: drawn, simulated, staged, rendered, annotated, checked."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.source import ClipSource
@@ -17,10 +20,14 @@ from phys4d_kedro.simulation.randomization import Draw
 from phys4d_kedro.simulation.rendering.renderer import RenderOutput, render
 from phys4d_kedro.simulation.rendering.scene import RenderScene
 from phys4d_kedro.simulation.scenes import SCENES
-from phys4d_kedro.simulation.staging import draw_camera, stage
+from phys4d_kedro.simulation.staging import direction_words, draw_camera, stage
+
+Made = TypeVar("Made")
 
 _MOST_REDRAWS = 50
-_VERSION = 1  # of what a configuration becomes; part of every fingerprint, so that a change here remakes the clips
+# Shares of the first frame that show the things that can move: each of them, and all together.
+_LEAST_EACH, _LEAST_TOGETHER = 0.0005, 0.005
+_VERSION = 2  # of what a configuration becomes; part of every fingerprint, so that a change here remakes the clips
 
 # What tells the streams of random numbers of one simulation apart.
 _WORLD, _LOOKS, _CAMERA, _NUDGE, _TRACKS = range(5)
@@ -44,11 +51,16 @@ class ClipKey:
 
 @dataclass(frozen=True)
 class Simulation:
-    """A configuration that could be simulated; `draw` holds its attributes, `redraws` how many were dropped before."""
+    """A configuration that could be simulated.
+
+    `draw` holds its attributes, `redraws` says how many draws were dropped. `rollout` is that of the clip's own take,
+    `first_take` that by which cameras are chosen, so that both takes are seen alike.
+    """
 
     scene: str
     description: Description
     rollout: Rollout
+    first_take: Rollout
     draw: Draw
     redraws: int
 
@@ -83,7 +95,7 @@ def simulation_source(config: SimulationConfig, split: str) -> ClipSource:
 
 
 def clip_id(config: SimulationConfig, key: ClipKey) -> str:
-    """Such as train-ball_ramp-00012-v0-t0."""
+    """Such as train-ball_ramp-000012-v0-t0."""
     return f"{key.split}-{_scene_of(config, key)}-{key.simulation:06d}-v{key.view}-t{key.take}"
 
 
@@ -95,38 +107,34 @@ def make_clip(config: SimulationConfig, key: ClipKey) -> Clip:
         InvalidClipError: its annotations disagree with each other.
     """
     simulation = draw_simulation(config, key)
-    for attempt in range(_MOST_REDRAWS):
-        draw = Draw(key.rng(config.seed, _CAMERA, attempt))
-        scene, prompt = build_scene(config, simulation, draw, key)
-        image = render(scene, config.height, config.width, samples=config.samples, seed=key.simulation)
-        try:
-            _check_view(image, simulation.description)
-        except BadDrawError as error:
-            reason = str(error)
-            continue
-        return _clip(config, key, simulation, View(scene, image, prompt, draw, attempt))
-    raise ConfigurationError(f"scene '{simulation.scene}': no camera of {_MOST_REDRAWS} saw it ({reason})")
+    view = _draw_view(config, replace(simulation, rollout=simulation.first_take), key)
+    if key.take:
+        scene, _ = build_scene(config, simulation, Draw(key.rng(config.seed, _CAMERA, view.redraws)), key)
+        view = replace(view, scene=scene, image=_render(config, scene, key))
+    return _clip(config, key, simulation, view)
 
 
 def draw_simulation(config: SimulationConfig, key: ClipKey) -> Simulation:
-    """Draw configurations until one can be simulated, and roll it out (the nudged start, for the second take)."""
+    """Draw configurations until one can be simulated; for the second take, also draw starts beside its start."""
     name = _scene_of(config, key)
-    for attempt in range(_MOST_REDRAWS):
+
+    def first_take(attempt: int) -> tuple[Draw, Description, Rollout]:
         draw = Draw(key.rng(config.seed, _WORLD, attempt))
         description = SCENES[name].declare(draw)
-        nudge = None
-        if key.take:
-            shape = (len(description.things), 3)
-            nudge = key.rng(config.seed, _NUDGE, attempt).normal(0, config.take_perturbation, shape)
-            nudge[:, 2] = np.abs(nudge[:, 2])  # up, not into what is below
-        try:
-            rollout = roll_out(description, frames=config.frames, fps=config.fps, nudge=nudge)
-            _check_motion(description, rollout)
-        except BadDrawError as error:
-            reason = str(error)
-            continue
-        return Simulation(name, description, rollout, draw, attempt)
-    raise ConfigurationError(f"scene '{name}': none of {_MOST_REDRAWS} configurations could be simulated ({reason})")
+        return draw, description, _simulate(config, description, None)
+
+    (draw, description, first), redraws = _redraw(first_take, f"scene '{name}': no configuration can be simulated")
+    if not key.take:
+        return Simulation(name, description, first, first, draw, redraws)
+
+    def second_take(attempt: int) -> Rollout:
+        nudge = np.zeros((len(description.things), 3))  # sideways only: most things stand on something
+        rng = key.rng(config.seed, _NUDGE, attempt)
+        nudge[:, :2] = rng.normal(0, config.take_perturbation, (len(nudge), 2))
+        return _simulate(config, description, nudge)
+
+    second, more = _redraw(second_take, f"scene '{name}': no second take of configuration {draw.values} is possible")
+    return Simulation(name, description, second, first, draw, redraws + more)
 
 
 def build_scene(
@@ -144,7 +152,39 @@ def build_scene(
     looks = Draw(key.rng(config.seed, _LOOKS, 0))
     scene = stage(simulation.description, simulation.rollout, camera, looks)
     camera_draw.values.update(looks.values)
-    return scene, f"{simulation.description.prompt} {words}"
+    directions = {"direction": direction_words(camera, (1, 0)), "opposite": direction_words(camera, (-1, 0))}
+    return scene, f"{simulation.description.prompt.format(**directions)} {words}"
+
+
+def _draw_view(config: SimulationConfig, simulation: Simulation, key: ClipKey) -> View:
+    def view(attempt: int) -> View:
+        draw = Draw(key.rng(config.seed, _CAMERA, attempt))
+        scene, prompt = build_scene(config, simulation, draw, key)
+        image = _render(config, scene, key)
+        _check_view(image, simulation.description)
+        return View(scene, image, prompt, draw, attempt)
+
+    return _redraw(view, f"scene '{simulation.scene}': no camera sees what matters")[0]
+
+
+def _redraw(make: Callable[[int], Made], failure: str) -> tuple[Made, int]:
+    """What the first attempt makes that is no bad draw, and its number. Raises ConfigurationError if all are."""
+    for attempt in range(_MOST_REDRAWS):
+        try:
+            return make(attempt), attempt
+        except BadDrawError as error:
+            reason = str(error)
+    raise ConfigurationError(f"{failure}: {_MOST_REDRAWS} tries, the last: {reason}")
+
+
+def _simulate(config: SimulationConfig, description: Description, nudge: NDArray[np.float64] | None) -> Rollout:
+    rollout = roll_out(description, frames=config.frames, fps=config.fps, nudge=nudge)
+    _check_motion(description, rollout)
+    return rollout
+
+
+def _render(config: SimulationConfig, scene: RenderScene, key: ClipKey) -> RenderOutput:
+    return render(scene, config.height, config.width, samples=config.samples, seed=key.simulation)
 
 
 def _make(config: SimulationConfig, keys: list[ClipKey], index: int) -> Clip:
@@ -164,14 +204,14 @@ def _check_motion(description: Description, rollout: Rollout) -> None:
 
 
 def _check_view(image: RenderOutput, description: Description) -> None:
-    on_things = image.segmentation > 0
-    if np.nanmin(image.depth) < 0.1:
+    if image.depth.min() < 0.1:
         raise BadDrawError("the camera is inside a thing")
-    if on_things[0].mean() < 0.005:
-        raise BadDrawError("nothing that moves is in the first frame")
-    moved = np.linalg.norm(image.motion[..., :2], axis=-1)[on_things[:-1]]
-    if not description.at_rest and moved.max() < 0.01 * image.depth.shape[1]:
-        raise BadDrawError("no motion is visible")
+    moving = [thing.name for thing in description.things if not thing.fixed]
+    seen = np.bincount(image.segmentation[0].ravel(), minlength=1 + len(moving))[1:]
+    pixels = image.depth[0].size
+    hidden = [name for name, count in zip(moving, seen, strict=True) if count < _LEAST_EACH * pixels]
+    if hidden or seen.sum() < _LEAST_TOGETHER * pixels:
+        raise BadDrawError(f"the first frame shows too little of {', '.join(hidden or moving)}")
 
 
 def _clip(config: SimulationConfig, key: ClipKey, simulation: Simulation, view: View) -> Clip:

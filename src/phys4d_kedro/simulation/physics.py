@@ -22,7 +22,7 @@ from phys4d_kedro.simulation.rendering.scene import Box, Cylinder, Shape, Sphere
 GRAVITY = 9.81
 TIMESTEP = 0.0005
 OMEGA = 800.0  # natural frequency of a contact, 1/s: it lasts about 4 ms
-_OVERLAP = 0.002  # metres that things may touch at the start
+_OVERLAP = 1e-4  # metres; a contact throws things apart at OMEGA times their overlap
 
 
 class BadDrawError(Phys4DError):
@@ -103,7 +103,8 @@ def _set_state(model: Any, data: Any, description: Description, nudge: NDArray[n
         mujoco.mju_mat2Quat(quaternion, rotation_matrix(thing.rotation).ravel())
         start = np.asarray(thing.position) + (0 if nudge is None else nudge[index])
         data.qpos[joint.qposadr[0] : joint.qposadr[0] + 7] = [*start, *quaternion]
-        data.qvel[joint.dofadr[0] : joint.dofadr[0] + 6] = [*thing.velocity, *thing.spin]
+        spin = rotation_matrix(thing.rotation).T @ thing.spin  # MuJoCo turns bodies about their own axes
+        data.qvel[joint.dofadr[0] : joint.dofadr[0] + 6] = [*thing.velocity, *spin]
 
 
 def _xml(description: Description) -> str:

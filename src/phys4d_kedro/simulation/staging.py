@@ -1,7 +1,5 @@
 """From a description to what the renderer draws: environment and cameras, drawn with the configuration."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,7 +80,7 @@ def stage(description: Description, rollout: Rollout, camera: CameraPath, draw: 
 def draw_camera(
     description: Description, config: CameraConfig, draw: Draw, *, frames: int, height: int, width: int
 ) -> tuple[CameraPath, str]:
-    """A camera path that keeps the scene in view, and the words for how it moves."""
+    """A camera path that looks at the scene, and the words for how it moves."""
     motion = draw.choice("camera_motion", config.motions)
     azimuth = draw.uniform("camera_azimuth", 0, 360)
     elevation = draw.uniform("camera_elevation", *config.elevation)
@@ -99,20 +97,27 @@ def draw_camera(
         "orbit": "The camera moves around the scene.",
         "dolly": "The camera moves closer.",
     }
-    intrinsics = intrinsics_from_fov(fov, height, width)
-    return CameraPath(
-        intrinsics=intrinsics, world_from_camera=look_at(eyes, np.broadcast_to(target, eyes.shape))
-    ), words[motion]
+    path = look_at(eyes, np.broadcast_to(target, eyes.shape))
+    return CameraPath(intrinsics=intrinsics_from_fov(fov, height, width), world_from_camera=path), words[motion]
+
+
+def direction_words(camera: CameraPath, direction: tuple[float, float]) -> str:
+    """Words for a horizontal direction of the world as the camera sees it in the first frame, by eighths of a turn."""
+    right, forward = camera.world_from_camera[0, :2, 0], camera.world_from_camera[0, :2, 2]
+    sideways = np.dot(direction, right) / (np.linalg.norm(direction) * np.linalg.norm(right))
+    away = np.dot(direction, forward) / (np.linalg.norm(direction) * np.linalg.norm(forward))
+    names = [(sideways, "to the right", "to the left"), (away, "away from the camera", "towards the camera")]
+    return " and ".join(one if share > 0 else other for share, one, other in names if abs(share) > np.sin(np.pi / 8))
 
 
 def _eyes(
     target: NDArray[np.float64],
     azimuth: NDArray[np.float64],
     elevation: float,
-    distance: Sequence[float] | NDArray[np.float64],
+    distance: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     around, up = np.radians(azimuth), np.radians(elevation)
     directions = np.stack(
         [np.cos(around) * np.cos(up), np.sin(around) * np.cos(up), np.full_like(around, np.sin(up))], -1
     )
-    return target + np.asarray(distance)[:, None] * directions
+    return target + distance[:, None] * directions

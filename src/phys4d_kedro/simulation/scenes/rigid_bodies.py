@@ -1,7 +1,7 @@
 """Rigid bodies: balls and blocks that fall, roll, collide and topple. Names are Physics-IQ's where it has the scenario.
 
 Lengths are metres, angles degrees; x runs along the action, z is up. Things start at rest, or the prompt says how
-they move.
+they move; balls that start with a speed roll.
 """
 
 import math
@@ -13,7 +13,7 @@ from phys4d_kedro.simulation.scenes.registry import scene
 
 
 def _ball(draw: Draw, name: str, radius: float, at: Vector, speed: float = 0.0) -> Thing:
-    """A ball that starts with `speed` along x."""
+    """A ball that starts with `speed` along x, rolling."""
     return Thing(
         name=name,
         substance=draw_substance(draw, name, size=2 * radius),
@@ -21,6 +21,7 @@ def _ball(draw: Draw, name: str, radius: float, at: Vector, speed: float = 0.0) 
         position=at,
         rotation=(draw.uniform(f"{name}.turn_x", 0, 360), draw.uniform(f"{name}.turn_y", 0, 360), 0.0),
         velocity=(speed, 0.0, 0.0),
+        spin=(0.0, speed / radius, 0.0),
     )
 
 
@@ -52,8 +53,8 @@ def ball_collide(draw: Draw) -> Description:
     resting = _ball(draw, "target", other, (0.0, 0.0, other))
     return Description(
         things=[moving, resting],
-        prompt=f"{moving.substance.a()} ball moves {_pace(speed)} towards a resting {resting.substance.words} ball "
-        "and hits it.",
+        prompt=f"{moving.substance.a()} ball rolls {_pace(speed)} {{direction}} and hits a resting "
+        f"{resting.substance.words} ball.",
         centre=(0.2, 0.0, 0.15),
         radius=0.9,
     )
@@ -84,7 +85,7 @@ def ball_ramp(draw: Draw) -> Description:
     ball = _ball(draw, "ball", radius, (x, draw.uniform("across", -0.12, 0.12), z))
     return Description(
         things=[ramp, ball],
-        prompt=f"{ball.substance.a()} ball rolls down {wood.a(False)} ramp onto the ground.",
+        prompt=f"{ball.substance.a()} ball rolls down {wood.a(False)} ramp {{direction}}, onto the ground.",
         centre=(-0.1, 0.0, 0.3),
         radius=1.0,
     )
@@ -100,8 +101,8 @@ def ball_train(draw: Draw) -> Description:
     moving = _ball(draw, "ball", radius, (-2 * radius - draw.uniform("gap", 0.25, 0.5), 0.0, radius), speed)
     return Description(
         things=[moving, *row],
-        prompt=f"{moving.substance.a()} ball moves {_pace(speed)} into a row of {count} resting balls, and the last "
-        "one rolls away.",
+        prompt=f"{moving.substance.a()} ball rolls {_pace(speed)} {{direction}} into a row of {count} resting balls, "
+        "and the last one rolls away.",
         centre=(0.25, 0.0, 0.1),
         radius=0.9,
     )
@@ -138,7 +139,7 @@ def block_domino(draw: Draw) -> Description:
     return Description(
         things=[first, *rest],
         prompt=f"A row of {count} standing {substance.words} blocks: the first leans over and they "
-        "topple one after another.",
+        "topple {direction} one after another.",
         centre=(0.1, 0.0, 0.2),
         radius=0.45 + 0.5 * count * pitch,
     )
@@ -196,8 +197,8 @@ def two_balls_pass(draw: Draw) -> Description:
     second = _ball(draw, "other", other, (0.9, lane / 2, other), -other_speed)
     return Description(
         things=[first, second],
-        prompt=f"{first.substance.a()} ball moves {_pace(speed)} one way and {second.substance.a(False)} ball "
-        f"{_pace(other_speed)} the other way; they pass each other.",
+        prompt=f"{first.substance.a()} ball rolls {_pace(speed)} {{direction}} and {second.substance.a(False)} ball "
+        f"{_pace(other_speed)} {{opposite}}; they pass each other.",
         centre=(0.0, 0.0, 0.15),
         radius=1.0,
     )
@@ -275,7 +276,8 @@ def unstable_block_stack(draw: Draw) -> Description:
     )
     return Description(
         things=things,
-        prompt=f"A stack of {count} blocks, {substances[0].a(False)} one at the bottom, leans too far and falls over.",
+        prompt=f"A stack of {count} blocks, {substances[0].a(False)} one at the bottom, leans too far and falls over "
+        f"{'{direction}' if side > 0 else '{opposite}'}.",
         centre=(side * half * count / 2, 0.0, half * count * 0.8),
         radius=0.45 + half * count,
     )
