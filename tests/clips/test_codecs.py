@@ -130,7 +130,7 @@ def test_damage_is_noticed_in_every_chunk(clip: Clip, key: str) -> None:
 
 def test_a_decoder_that_gives_something_else_is_noticed(clip: Clip) -> None:
     encoded = encode("depth", clip.depth, clip.fps, ClipCoding())
-    layout = encoded.layout | {"content_crc32": [crc ^ 1 for crc in encoded.layout["content_crc32"]]}
+    layout = encoded.layout | {"sums": [number ^ 1 for number in encoded.layout["sums"]]}
     with pytest.raises(ValueError, match="decode to something else"):
         decode([Request(layout, encoded.payload, 0, len(clip.depth))])
 

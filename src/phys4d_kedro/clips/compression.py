@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MANTISSA = 23
+# Bytes that Blosc compresses together: as much as fits a core's cache decodes fastest (benchmarks/loading.py).
+_BLOCK = 1 << 20
 
 
 @contextmanager
@@ -30,7 +32,8 @@ def pack(array: NDArray[Any]) -> bytes:
     """Compress an array of any dtype and shape; both are kept elsewhere."""
     from numcodecs import Blosc
 
-    return bytes(Blosc(cname="zstd", clevel=3, shuffle=Blosc.SHUFFLE).encode(np.ascontiguousarray(array)))
+    codec = Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE, blocksize=_BLOCK)
+    return bytes(codec.encode(np.ascontiguousarray(array)))
 
 
 def unpack(data: memoryview, rows: int, wanted: slice, target: NDArray[Any]) -> None:
