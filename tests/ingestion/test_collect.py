@@ -61,7 +61,7 @@ def folder_with_faults(tmp_path: Path) -> Path:
 
 
 def test_bad_files_among_good_ones_stop_the_run_with_all_of_them_named(folder_with_faults: Path) -> None:
-    with pytest.raises(MediaError, match="4 files cannot be used") as caught:
+    with pytest.raises(MediaError, match="4 of the files cannot be used") as caught:
         collect_clips(configure(folder_with_faults))
     message = str(caught.value)
     assert "empty.mp4' is an empty file" in message

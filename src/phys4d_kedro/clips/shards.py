@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, BinaryIO
@@ -218,16 +218,13 @@ def _distinct(clips: Iterable[Clip]) -> Iterator[Clip]:
         yield clip
 
 
-def _encoded(source: ClipSource, index: int, coding: ClipCoding) -> EncodedClip | Phys4DError:
+def _encoded(make: Callable[[int], Clip], index: int, clip_id: str, coding: ClipCoding) -> EncodedClip | Phys4DError:
     """Make and code a clip. An error made for users is returned, to be raised when its turn comes: what joblib
     raises it raises at once, before the clips that are ready are written."""
     try:
-        clip = source.make(index)
-        if clip.clip_id != source.clip_ids[index]:
-            return InvalidClipError(
-                f"{source.description}: clip {index} came out as '{clip.clip_id}', announced as "
-                f"'{source.clip_ids[index]}'"
-            )
+        clip = make(index)
+        if clip.clip_id != clip_id:
+            return InvalidClipError(f"clip {index} came out as '{clip.clip_id}', announced as '{clip_id}'")
         return encode_clip(clip, coding)
     except Phys4DError as error:
         return error
@@ -238,11 +235,12 @@ def _made(source: ClipSource, indices: list[int], coding: ClipCoding, jobs: int)
     import joblib
     from tqdm import tqdm
 
+    tasks = ((source.make, index, source.clip_ids[index], coding) for index in indices)
     if jobs == 1:
-        clips: Iterator[EncodedClip | Phys4DError] = (_encoded(source, index, coding) for index in indices)
+        clips: Iterator[EncodedClip | Phys4DError] = (_encoded(*task) for task in tasks)
     else:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
-        clips = parallel(joblib.delayed(_encoded)(source, index, coding) for index in indices)
+        clips = parallel(joblib.delayed(_encoded)(*task) for task in tasks)
     for clip in tqdm(clips, total=len(indices), desc=source.description, unit="clip"):
         if isinstance(clip, Phys4DError):
             raise clip

@@ -6,8 +6,12 @@ from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.ingestion.config import IngestionConfig
 
 
-def collect_clips(parameters: IngestionConfig) -> tuple[ClipSource, dict[str, Any]]:
-    """Check every file that the sources name, then cut clips out of those that can be used."""
+def collect_clips(parameters: IngestionConfig) -> tuple[dict[str, Any], ClipSource]:
+    """Check every file that the sources name, then cut clips out of those that can be used.
+
+    The report comes first: it is saved before the clips are made.
+    """
     from phys4d_kedro.ingestion import collect
 
-    return collect.collect_clips(parameters)
+    source, report = collect.collect_clips(parameters)
+    return report, source

@@ -13,7 +13,7 @@ def create_pipeline(**_: object) -> Pipeline:
             Node(
                 nodes.collect_clips,
                 inputs="params:ingestion",
-                outputs=["real_clips", "ingestion_report"],
+                outputs=["ingestion_report", "real_clips"],
                 name="collect_real_clips_node",
                 tags=["ingestion"],
             ),
