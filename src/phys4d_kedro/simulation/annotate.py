@@ -63,9 +63,10 @@ def check_consistency(clip: Clip) -> None:
     values = residual[known]
     if not len(values):
         return
-    median, large = float(values.median()), float((values > _LARGE_RESIDUAL).double().mean())
-    if median > _MEDIAN_RESIDUAL or large > _LARGE_SHARE:
+    worst = max(float(step[seen].median()) for step, seen in zip(residual, known, strict=True) if seen.any())
+    large = float((values > _LARGE_RESIDUAL).double().mean())
+    if worst > _MEDIAN_RESIDUAL or large > _LARGE_SHARE:
         raise InvalidClipError(
-            f"clip '{clip.clip_id}' of scene '{clip.scene}': depth and motion disagree (median log residual "
-            f"{median:.2g}, {100 * large:.1f} % of pixels above {_LARGE_RESIDUAL})"
+            f"clip '{clip.clip_id}' of scene '{clip.scene}': depth and motion disagree (log residual: median of a step "
+            f"up to {worst:.2g}, {100 * large:.1f} % of pixels above {_LARGE_RESIDUAL})"
         )
