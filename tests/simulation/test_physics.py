@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -265,9 +266,11 @@ def test_overlap_at_the_start_is_a_bad_draw() -> None:
 
 
 @pytest.mark.parametrize("velocity", [1e11, 1e300])
-def test_a_solver_that_fails_is_a_bad_draw(velocity: float) -> None:
+def test_a_solver_that_fails_is_a_bad_draw(velocity: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(BadDrawError, match="unstable"):
         positions([thing(Sphere(radius=0.1), (0.0, 0.0, 0.5), velocity=(0.0, 0.0, -velocity))], frames=5, fps=8)
+    assert list(tmp_path.iterdir()) == []  # MuJoCo's own log file
 
 
 def test_shapes_without_physics_are_named() -> None:

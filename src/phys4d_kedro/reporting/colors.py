@@ -77,6 +77,16 @@ def motion_legend(size: int) -> NDArray[np.uint8]:
     return colors
 
 
+def instance_colors(segmentation: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Instance ids (...) as sRGB (..., 3): ten colours in turn; the background, 0, is dark grey."""
+    from matplotlib import colormaps
+
+    table = (np.asarray(colormaps["tab10"].colors) * 255).round().astype(np.uint8)  # type: ignore[attr-defined]
+    colors = table[(segmentation.astype(np.int64) - 1) % len(table)]
+    colors[segmentation == 0] = (45, 45, 45)
+    return colors
+
+
 def _linear_rgb(lightness: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """CIELAB under D65 (Poynton) as linear RGB in [0, 1], clipped to the gamut."""
     f = np.stack([(lightness + 16) / 116 + a / 500, (lightness + 16) / 116, (lightness + 16) / 116 - b / 200], -1)

@@ -6,6 +6,7 @@ Poeschel 2007); the stiffness is set by how long a contact lasts. Every pair of 
 geometric mean of the two restitutions, friction that of the two frictions.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from phys4d_kedro.errors import Phys4DError
 from phys4d_kedro.simulation.description import Description, Thing, rotation_matrix
 from phys4d_kedro.simulation.rendering.scene import Box, Cylinder, Shape, Sphere
+
+_log = logging.getLogger(__name__)
 
 GRAVITY = 9.81
 TIMESTEP = 0.0005
@@ -55,6 +58,9 @@ def roll_out(description: Description, *, frames: int, fps: float, nudge: NDArra
     """
     import mujoco
 
+    mujoco.set_mju_user_warning(
+        _log.debug
+    )  # MuJoCo would write a file to the working directory; see data.warning below
     model = build_model(description)
     data = mujoco.MjData(model)
     _set_state(model, data, description, nudge)

@@ -70,7 +70,7 @@ class Draw:
 
 @dataclass(frozen=True, kw_only=True)
 class Substance:
-    """What a thing is made of and looks like, with the words for it ("red rubber").
+    """What a thing is made of and looks like, with the words for it ("red rubber", "red and blue wooden").
 
     Density in kg/m^3; `friction` and `restitution` are those against the same substance.
     """
@@ -95,21 +95,21 @@ def draw_substance(draw: Draw, name: str, *, size: float, kinds: Sequence[str] =
     kind = draw.choice(f"{name}.substance", kinds)
     facts = SUBSTANCES[kind]
     colour = draw.choice(f"{name}.colour", tuple(COLOURS))
-    second = draw.choice(f"{name}.second_colour", tuple(COLOURS))
+    second = _other(draw.choice(f"{name}.second_colour", tuple(COLOURS)), colour)
     options: tuple[TextureKind, ...] = ("plain", "checker", "stripes", "dots", "marble")
     if kind == "wooden":
         options = ("wood",)
     kind_of_texture: Any = draw.choice(f"{name}.texture", options)
     material = Material(
         colour=COLOURS[colour],
-        second_colour=_away(COLOURS[second], COLOURS[colour]),
+        second_colour=COLOURS[second],
         texture=kind_of_texture,
         scale=size * draw.uniform(f"{name}.texture_scale", 0.4, 0.9),
         roughness=facts["roughness"],
         specular=facts["specular"],
     )
     return Substance(
-        words=f"{colour} {kind}",
+        words=f"{colour} {kind}" if material.texture == "plain" else f"{colour} and {second} {kind}",
         density=facts["density"] * draw.uniform(f"{name}.density", 0.85, 1.15),
         friction=facts["friction"] * draw.uniform(f"{name}.friction", 0.85, 1.15),
         restitution=facts["restitution"] * draw.uniform(f"{name}.restitution", 0.85, 1.15),
@@ -117,8 +117,8 @@ def draw_substance(draw: Draw, name: str, *, size: float, kinds: Sequence[str] =
     )
 
 
-def _away(colour: Colour, other: Colour) -> Colour:
-    """The colour, or a light or dark grey where it is the other one."""
-    if colour != other:
-        return colour
-    return (0.9, 0.9, 0.88) if sum(other) < 1.5 else (0.15, 0.15, 0.16)
+def _other(name: str, taken: str) -> str:
+    """The colour, or white or black where it is taken."""
+    if name != taken:
+        return name
+    return "black" if taken == "white" else "white"

@@ -1,6 +1,12 @@
-"""Nodes of the simulation pipeline."""
+"""Nodes of the simulation pipeline.
+
+Figures are annotated as `Any`: Kedro resolves annotations when pipelines are listed, and Matplotlib stays out then.
+"""
+
+from typing import Any
 
 from phys4d_kedro.clips.source import ClipSource
+from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.simulation.config import SimulationConfig
 
 
@@ -16,3 +22,10 @@ def simulate_heldout_clips(parameters: SimulationConfig) -> ClipSource:
     from phys4d_kedro.simulation.generate import simulation_source
 
     return simulation_source(parameters, "heldout")
+
+
+def draw_simulation_gallery(clips: ClipStore) -> Any:
+    """Show a clip of every scene with its annotations (a Matplotlib figure)."""
+    from phys4d_kedro.reporting.gallery import draw_gallery, one_clip_a_scene
+
+    return draw_gallery(one_clip_a_scene(clips))

@@ -7,7 +7,7 @@ from phys4d_kedro.pipelines.simulation import nodes
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Parameters alone -> simulated_clips_train, simulated_clips_heldout, and their quality reports."""
+    """Parameters alone -> simulated_clips_train, simulated_clips_heldout, their quality reports and a gallery."""
     return Pipeline(
         [
             Node(
@@ -26,5 +26,12 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             quality_node("simulated_clips_train", "params:simulation.quality", ["simulation", "cpu"]),
             quality_node("simulated_clips_heldout", "params:simulation.quality", ["simulation", "cpu"]),
+            Node(
+                nodes.draw_simulation_gallery,
+                inputs="simulated_clips_heldout",
+                outputs="simulation_gallery",
+                name="draw_simulation_gallery_node",
+                tags=["simulation", "cpu", "gallery"],
+            ),
         ]
     )
