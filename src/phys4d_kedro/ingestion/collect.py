@@ -112,8 +112,8 @@ def collect_clips(config: IngestionConfig) -> tuple[ClipSource, dict[str, Any]]:
     if found.faults and config.on_error == "stop":
         listed = "\n".join(f"- {fault['reason']}" for fault in found.faults)
         raise MediaError(
-            f"{len(found.faults)} of the files cannot be used:\n{listed}\nRemove or replace them, or set ingestion.on_error: "
-            "skip to leave them out."
+            f"{len(found.faults)} of the files cannot be used:\n{listed}\nRemove or replace them, or set "
+            "ingestion.on_error: skip to leave them out."
         )
     left_out = found.faults + found.duplicates
     for fault in left_out:

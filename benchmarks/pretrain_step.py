@@ -1,0 +1,153 @@
+"""A step of stage 1 beside a bare forward and backward of the same modules, and beside encoding on every step.
+
+    python benchmarks/pretrain_step.py
+
+All three do the same arithmetic on the nano backbone of conf (random weights: they do not change the time). "bare" has
+every tensor at hand and updates nothing; "loop" is `fit` with cached latents, data order, checks, clipping, optimiser
+and averages; "encoding" is a loop that runs the VAE and the text encoder on every step, as trainers without a cache do.
+"""
+
+import itertools
+import json
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+
+from phys4d_kedro.clips.clip import Clip
+from phys4d_kedro.clips.shards import write_shards
+from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.simulation.config import SimulationConfig
+from phys4d_kedro.simulation.generate import simulation_source
+from phys4d_kedro.training.config import BackboneConfig, PretrainConfig
+from phys4d_kedro.training.heads import HeadsTask, LabelReader, new_heads
+from phys4d_kedro.training.latents import LatentCache
+from phys4d_kedro.training.loop import fit
+from phys4d_kedro.training.objectives import masked_smooth_l1
+from phys4d_kedro.world_model.backbones.wan import WanBackbone
+from phys4d_kedro.world_model.nano import build_nano_wan
+
+ROOT = Path(__file__).parents[1]
+ROUNDS, STEPS, CLIPS = 7, 12, 16
+
+
+def main() -> None:
+    """Measure, print a table, keep the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder))
+    print("| variant | s a step (median) | beside bare |\n|---|---|---|")
+    for name, seconds in figures.items():
+        print(f"| {name} | {seconds:.3f} | {seconds / figures['bare']:.2f} |")
+    result = {"threads": torch.get_num_threads(), "seconds_a_step": figures}
+    (ROOT / "benchmarks" / "results" / "pretrain_step.json").write_text(json.dumps(result, indent=2) + "\n")
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Median seconds a step of the three variants, taken in turn."""
+    settings: PretrainConfig = PretrainConfig(**parameters("pretrain"))
+    clips = make_clips(folder / "clips")
+    build_nano_wan(
+        folder / "backbone", BackboneConfig(**parameters("backbone")).nano, prompts=clips.manifest["prompt"], seed=0
+    )
+    backbone = WanBackbone(folder / "backbone")
+    backbone.transformer.requires_grad_(False)
+    labels = LabelReader(clips, memory=10**9)
+    heads = new_heads(backbone, labels, seed=0)
+    latents = LatentCache(folder / "latents").fill([clips], backbone)
+    task = HeadsTask(backbone, heads, latents, labels, noise_shift=0.5, depth_weight=1.0, motion_weight=1.0)
+    batch = settings.loop.batch_size
+    variants: dict[str, Callable[[], list[float]]] = {
+        "bare": lambda: bare(task, batch),
+        "loop": lambda: loop(task, settings, folder / "run"),
+        "encoding": lambda: encoding(task, clips, batch),
+    }
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(ROUNDS):
+        for name, variant in variants.items():
+            times[name] += variant()
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def bare(task: HeadsTask, batch: int) -> list[float]:
+    """Forward of the frozen transformer, forward and backward of the heads, on tensors that are at hand."""
+    indices = list(range(batch))
+    latents, prompts, labels = task.latents.latents(indices), task.latents.prompts(indices), task.labels.batch(indices)
+    depth, motion = task.heads["depth"], task.heads["motion"]
+    depth_target, motion_target = depth.standardise(labels.depth), motion.standardise(labels.motion)
+    level = torch.full((batch,), 0.5)
+
+    def step() -> None:
+        with torch.no_grad():
+            seen = task.backbone.predict(latents, level, prompts)
+        loss = masked_smooth_l1(depth(seen.features, seen.time_embedding), depth_target, labels.depth_weight)
+        loss = loss + masked_smooth_l1(
+            motion(seen.features, seen.time_embedding)[:, 1:], motion_target, labels.motion_weight
+        )
+        loss.backward()
+
+    return [timed(step) for _ in range(STEPS)][1:]
+
+
+def loop(task: HeadsTask, settings: PretrainConfig, workdir: Path) -> list[float]:
+    """Seconds between the steps of `fit`."""
+    starts: list[float] = []
+    original = task.loss
+
+    def noted(indices: list[int], generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        starts.append(time.perf_counter())
+        return original(indices, generator)
+
+    task.loss = noted  # type: ignore[method-assign]
+    shutil.rmtree(workdir, ignore_errors=True)
+    config = settings.loop.model_copy(update={"steps": STEPS, "checkpoint_every": STEPS})
+    fit(task, items=CLIPS, config=config, workdir=workdir, fingerprint="0" * 64, description="loop")
+    task.loss = original  # type: ignore[method-assign]
+    return [after - before for before, after in itertools.pairwise(starts[1:])]
+
+
+def encoding(task: HeadsTask, clips: ClipStore, batch: int) -> list[float]:
+    """The task's step with the VAE and text encoder in it."""
+    members: list[Clip] = [clips[index] for index in range(batch)]
+    rgb = torch.stack([torch.from_numpy(clip.rgb) for clip in members])
+    prompts = [clip.prompt for clip in members]
+
+    def step() -> None:
+        task.backbone.encode_video(rgb)
+        task.backbone.encode_prompts(prompts)
+        task.loss(list(range(batch)), torch.Generator().manual_seed(0))[0].backward()
+
+    return [timed(step) for _ in range(3)][1:]
+
+
+def timed(step: Callable[[], None]) -> float:
+    """Seconds a call takes."""
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started
+
+
+def make_clips(folder: Path) -> ClipStore:
+    """Simulated clips of the configured size, with their exact annotations as labels."""
+    config = parameters("simulation")
+    source = simulation_source(SimulationConfig(**config), "train")
+    write_shards((source.make(i) for i in range(CLIPS)), str(folder), clips_per_shard=CLIPS)
+    return ClipStore(str(folder))
+
+
+def parameters(name: str) -> dict[str, object]:
+    """A pipeline's parameters as conf/base states them."""
+    OmegaConf.clear_resolvers()
+    shared = OmegaConf.load(ROOT / "conf" / "base" / "globals.yml")
+    OmegaConf.register_new_resolver("globals", lambda key: OmegaConf.select(shared, key))
+    OmegaConf.register_new_resolver("runtime_params", lambda _key, default: default)
+    loaded = OmegaConf.load(ROOT / "conf" / "base" / f"parameters_{name}.yml")
+    return dict(OmegaConf.to_container(loaded[name], resolve=True))
+
+
+if __name__ == "__main__":
+    main()
