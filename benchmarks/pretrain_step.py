@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import OmegaConf
@@ -139,14 +140,15 @@ def make_clips(folder: Path) -> ClipStore:
     return ClipStore(str(folder))
 
 
-def parameters(name: str) -> dict[str, object]:
+def parameters(name: str) -> dict[str, Any]:
     """A pipeline's parameters as conf/base states them."""
     OmegaConf.clear_resolvers()
     shared = OmegaConf.load(ROOT / "conf" / "base" / "globals.yml")
     OmegaConf.register_new_resolver("globals", lambda key: OmegaConf.select(shared, key))
     OmegaConf.register_new_resolver("runtime_params", lambda _key, default: default)
-    loaded = OmegaConf.load(ROOT / "conf" / "base" / f"parameters_{name}.yml")
-    return dict(OmegaConf.to_container(loaded[name], resolve=True))
+    loaded: Any = OmegaConf.load(ROOT / "conf" / "base" / f"parameters_{name}.yml")
+    resolved: Any = OmegaConf.to_container(loaded[name], resolve=True)
+    return dict(resolved)
 
 
 if __name__ == "__main__":
