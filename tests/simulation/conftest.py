@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.simulation.config import SimulationConfig
+from phys4d_kedro.simulation.generate import simulation_source
 from phys4d_kedro.simulation.scenes import SCENES
 
 Configure = Callable[..., SimulationConfig]
@@ -44,3 +46,11 @@ def configure_simulation(*, camera: dict[str, Any] | None = None, **changes: Any
 def configure() -> Configure:
     """See `configure_simulation`."""
     return configure_simulation
+
+
+@pytest.fixture(scope="session")
+def clips(configure: Configure) -> dict[str, Clip]:
+    """A clip of every scene at the default's size."""
+    source = simulation_source(configure(height=64, width=64, frames=17, samples=8), "heldout")
+    made = [source.make(index) for index in range(len(source))]
+    return {clip.scene: clip for clip in made}
