@@ -46,7 +46,7 @@ def test_smooth_l1_is_quadratic_then_linear_and_ignores_weightless_pixels() -> N
     prediction = torch.tensor([0.25, 2.0, 1e6, 0.0]).view(1, 1, 2, 2, 1)
     weight = torch.tensor([1.0, 3.0, 0.0, 0.0]).view(1, 1, 2, 2)
     expected = (1 * 0.5 * 0.25**2 / 0.5 + 3 * (2.0 - 0.25)) / 4
-    assert float(masked_smooth_l1(prediction, target, weight)) == pytest.approx(expected)
+    assert float(masked_smooth_l1(prediction, target, weight, beta=0.5)) == pytest.approx(expected)
 
 
 def test_smooth_l1_of_nothing_is_zero_with_finite_gradient() -> None:

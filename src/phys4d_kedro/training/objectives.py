@@ -25,11 +25,12 @@ def flow_matching_loss(velocity: torch.Tensor, target: torch.Tensor, mask: torch
 
 
 def masked_smooth_l1(
-    prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, beta: float = 0.5
+    prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, beta: float = 0.05
 ) -> torch.Tensor:
     """Weighted mean of smooth L1 over (B, T, H, W, C), weight (B, T, H, W) >= 0; 0 where all weights are 0.
 
-    Targets are standardised, so beta is in their standard deviations. Entries of weight 0 may hold anything finite.
+    Targets are standardised, so beta is in their standard deviations; nearly L1, since the errors that are reported
+    count linearly too. Entries of weight 0 may hold anything finite.
     """
     error = F.smooth_l1_loss(prediction, target, beta=beta, reduction="none").mean(-1)
     return (error * weight).sum() / weight.sum().clamp_min(1e-6)
