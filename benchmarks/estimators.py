@@ -45,7 +45,7 @@ def main() -> None:
     source = simulation_source(simulation, "heldout")
     clips = [source.make(i) for i in tqdm(range(CLIPS), desc=source.description, unit="clip")]
     result = {
-        "clips": f"{CLIPS} of {simulation.frames} frames, {simulation.height}x{simulation.width}, seed {SEED}",
+        "clips": f"{CLIPS} clips of {simulation.frames} frames, {simulation.height}x{simulation.width}, seed {SEED}",
         "flow": measure_flow(clips),
         "labels": measure_labels(clips, labels),
     }
@@ -96,7 +96,7 @@ def measure_labels(clips: list[Clip], config: PseudoLabelConfig) -> Rows:
         "depth of single frames": config.model_copy(update={"consistency": single}),
         "made consistent (default)": config,
     }
-    found: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in variants}
+    found: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in (*variants, "zero motion")}
     for clip in tqdm(clips, desc="Labels", unit="clip"):
         for name, variant in variants.items():
             started = time.perf_counter()
@@ -104,9 +104,7 @@ def measure_labels(clips: list[Clip], config: PseudoLabelConfig) -> Rows:
             found[name]["ms a clip"].append(1e3 * (time.perf_counter() - started))
             for key, value in label_errors(clip, label).items():
                 found[name][key].append(value)
-    found["zero motion"] = defaultdict(list)
-    for clip in clips:
-        still = clip.with_(motion=np.zeros_like(clip.arrays()["motion"]))
+        still = label.with_(motion=np.zeros_like(label.arrays()["motion"]))
         for key, value in label_errors(clip, still).items():
             if "AbsRel" not in key:
                 found["zero motion"][key].append(value)

@@ -188,3 +188,14 @@ def test_fingerprint_covers_clips_parameters_and_weights(
 def test_missing_model_stops_before_the_first_clip(stores: list[ClipStore]) -> None:
     with pytest.raises(ConfigurationError, match="no_such_model"):
         pseudo_label_source(stores, parameters("weights/no_such_model"))
+
+
+def test_what_is_farther_than_the_limit_is_labelled_as_nothing_hit(textured_clip: Clip) -> None:
+    depth = textured_clip.depth.copy()
+    depth[:, :4] = 60.0
+    label = label_clip(textured_clip, parameters(farthest=50.0), Estimators(KnownDepth(depth), DisFlow()))
+    assert np.isinf(label.depth[:, :4]).all()
+    assert np.isfinite(label.depth[:, 4:]).all()
+    assert not label.motion_valid[:, :4].any()
+    assert (label.depth_confidence[:, :4] == 0).all()
+    assert (label.motion[:, :4] == 0).all()

@@ -155,11 +155,14 @@ def make_predictors(
     """
     from phys4d_kedro.perception.pseudo_labels import load_estimators
 
+    # Judged at every pixel where there is a surface, also where the labels would leave it out as sky.
+    everywhere = labels.model_copy(update={"depth": labels.depth.model_copy(update={"farthest": None})})
+
     reader = Reader(model, latents, noise_seed=noise_seed)
     return [
         *(HeadsPredictor(model.with_heads(folder), reader, seed) for seed, folder in heads.items()),
         RidgePredictor(baselines.ridge, reader),
         StillPredictor("pixel_median", baselines.pixel),
         StillPredictor("constant_median", np.full((), baselines.constant, np.float32)),
-        EstimatorsPredictor(labels, load_estimators(labels)),
+        EstimatorsPredictor(everywhere, load_estimators(everywhere)),
     ]

@@ -55,6 +55,11 @@ class DepthConfig(BaseModel):
         gt=1,
         description="How many times as far as the nearest point the farthest is taken to be in a relative prediction.",
     )
+    farthest: float | None = Field(
+        None,
+        gt=0,
+        description="Metres beyond which a prediction is taken for the sky and labelled as nothing hit; null: none is.",
+    )
 
 
 class ConsistencyConfig(BaseModel):

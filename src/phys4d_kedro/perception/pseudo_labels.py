@@ -62,6 +62,10 @@ def label_clip(clip: Clip, config: PseudoLabelConfig, estimators: Estimators) ->
     flow = estimate_clip_flow(clip.rgb, estimators.flow, config.flow)
     depth, confidence, facts = _label_depth(clip, flow, config, estimators.depth)
     motion, motion_valid = _complete_motion(flow, depth)
+    if config.depth.farthest is not None:
+        sky = depth > config.depth.farthest
+        depth, confidence = np.where(sky, np.inf, depth).astype(np.float32), np.where(sky, 0, confidence)
+        motion, motion_valid = np.where(sky[:-1, ..., None], 0, motion), motion_valid & ~sky[:-1]
     return Clip(
         clip_id=clip.clip_id,
         rgb=clip.rgb,
