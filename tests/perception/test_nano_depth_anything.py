@@ -127,3 +127,14 @@ def test_frames_without_exact_depth_are_refused(tmp_path: Path) -> None:
     write_shards([bare], str(tmp_path / "clips"), clips_per_shard=1)
     with pytest.raises(MissingAnnotationError, match="depth"):
         read_frames(ClipStore(str(tmp_path / "clips")))
+
+
+def test_model_in_the_repository_is_small_and_sees_ground_below_a_sky() -> None:
+    folder = Path(__file__).parents[2] / "weights" / "nano_depth_anything"
+    assert (folder / "model.safetensors").stat().st_size < 3e6
+    frame = np.full((64, 64, 3), (110, 105, 100), np.uint8)
+    frame[:16] = (200, 215, 235)
+    depth = load_depth_estimator(DepthConfig(model=str(folder))).predict(frame[None])[0]
+    rows = np.median(depth, 1)
+    assert rows[:12].min() > 30, "sky"
+    assert rows[20] > 2 * rows[60], "ground comes nearer downwards"

@@ -148,6 +148,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.slow
 def test_labelling_of_stores_resumes_to_the_same_bytes_in_any_number_of_processes(
     tmp_path: Path, stores: list[ClipStore], model_folder: str
 ) -> None:

@@ -86,6 +86,7 @@ configurations (`metrics/depth_estimator.json`); "aligned" with the clip's media
 {rows}
 
 - **Beyond {training.model.max_depth} m, and in the sky**, it says about {training.model.max_depth} m.
-- **On real videos** it has seen nothing like them: layouts come out plausible, distances do not. Use a real depth \
-model there (docs/estimators.md).
+- **Objects** of a few pixels come out as soft blobs: their edges take on the depth of what is behind them.
+- **On real videos** it is not to be trusted: it knows open ground, things on it and sky, and sees these in everything \
+(a bright window becomes sky). Use a real depth model there (docs/estimators.md).
 """
