@@ -106,23 +106,25 @@ def measure_labels(clips: list[Clip], config: PseudoLabelConfig) -> Rows:
                 found[name][key].append(value)
         still = label.with_(motion=np.zeros_like(label.arrays()["motion"]))
         for key, value in label_errors(clip, still).items():
-            if "AbsRel" not in key:
+            if "AbsRel" not in key and "sky" not in key:
                 found["zero motion"][key].append(value)
     return {name: {key: mean(values) for key, values in rows.items()} for name, rows in found.items()}
 
 
 def label_errors(clip: Clip, label: Clip) -> dict[str, float]:
-    """AbsRel raw and aligned, errors of dz and of motion where the label says it is valid, by region."""
+    """AbsRel raw and aligned, errors of dz and of motion, by region, where the label says that it knows."""
     truth, guess = clip.arrays(), label.arrays()
     regions = regions_of(clip)
-    scale = median_scale(guess["depth"], truth["depth"], regions["image"])
+    known = np.isfinite(guess["depth"])
+    scale = median_scale(guess["depth"], truth["depth"], regions["image"] & known)
     change = np.abs(guess["motion"] - truth["motion"])[..., 2]
     error = np.linalg.norm((guess["motion"] - truth["motion"])[..., :2], axis=-1)
     values = {}
     for region, pixels in regions.items():
         visible = pixels[:-1] & truth["motion_valid"] & guess["motion_valid"]
         if pixels.any() and visible.any():
-            depths = guess["depth"][pixels], truth["depth"][pixels]
+            values[f"taken for sky {region}"] = 1 - float(known[pixels].mean())
+            depths = guess["depth"][pixels & known], truth["depth"][pixels & known]
             values[f"AbsRel raw {region}"] = abs_rel(*depths)
             values[f"AbsRel {region}"] = abs_rel(scale * depths[0], depths[1])
             values[f"EPE {region}"] = float(error[visible].mean())
