@@ -178,7 +178,7 @@ def seconds(load: Load, clip: int, start: int, frames: int) -> float:
 
 
 def rgb_codings(clips: list[Clip]) -> Rows:
-    """Size, decoding time on one core, and loss of RGB codings; PNG files for comparison."""
+    """Size, decoding time (chunks of large clips on all cores, PNG on one) and loss of RGB codings."""
     png = [[cv2.imencode(".png", image[..., ::-1])[1] for image in clip.rgb] for clip in clips]
     begin = time.perf_counter()
     for images in png:
