@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
+from kedro.config import OmegaConfigLoader
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.shards import write_shards
@@ -142,13 +142,8 @@ def make_clips(folder: Path) -> ClipStore:
 
 def parameters(name: str) -> dict[str, Any]:
     """A pipeline's parameters as conf/base states them."""
-    OmegaConf.clear_resolvers()
-    shared = OmegaConf.load(ROOT / "conf" / "base" / "globals.yml")
-    OmegaConf.register_new_resolver("globals", lambda key: OmegaConf.select(shared, key))
-    OmegaConf.register_new_resolver("runtime_params", lambda _key, default: default)
-    loaded: Any = OmegaConf.load(ROOT / "conf" / "base" / f"parameters_{name}.yml")
-    resolved: Any = OmegaConf.to_container(loaded[name], resolve=True)
-    return dict(resolved)
+    loader = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local")
+    return dict(loader["parameters"][name])
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the processes that make c
 import mujoco
 import numpy as np
 from joblib import Parallel, delayed
-from omegaconf import OmegaConf
+from kedro.config import OmegaConfigLoader
 
 from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.simulation.generate import ClipKey, Simulation, build_scene, draw_simulation, make_clip
@@ -221,13 +221,8 @@ def timed(call: Callable[[], object]) -> Timing:
 
 def parameters(name: str) -> dict[str, Any]:
     """A pipeline's parameters as conf/base states them."""
-    OmegaConf.clear_resolvers()
-    shared = OmegaConf.load(ROOT / "conf" / "base" / "globals.yml")
-    OmegaConf.register_new_resolver("globals", lambda key: OmegaConf.select(shared, key))
-    OmegaConf.register_new_resolver("runtime_params", lambda _key, default: default)
-    loaded: Any = OmegaConf.load(ROOT / "conf" / "base" / f"parameters_{name}.yml")
-    resolved: Any = OmegaConf.to_container(loaded[name], resolve=True)
-    return dict(resolved)
+    loader = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local")
+    return dict(loader["parameters"][name])
 
 
 if __name__ == "__main__":

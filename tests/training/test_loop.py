@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from phys4d_kedro.errors import CheckpointError, StorageFullError
 from phys4d_kedro.training import checkpoints
@@ -130,13 +131,22 @@ def test_only_the_newest_checkpoints_stay(tmp_path: Path) -> None:
     assert [path.name for path in checkpoints.list_checkpoints(tmp_path / ("f" * 12))] == ["step_00000012"]
 
 
-def test_full_disk_is_named_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_full_disk_is_named_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(Regression(stop_at=6), tmp_path)
     before = files_of(tmp_path / ("f" * 12) / "step_00000004")
 
     def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise fault
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "save_file", full)

@@ -7,7 +7,6 @@
     state.json                  step, fingerprint of what is trained on what, loss curve so far
 """
 
-import errno
 import json
 import os
 import re
@@ -17,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from phys4d_kedro.clips.files import disk_is_full
 from phys4d_kedro.errors import CheckpointError, StorageFullError
 
 Modules = dict[str, torch.nn.Module]
@@ -69,8 +70,8 @@ def save(
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, SafetensorError) as error:
+        if disk_is_full(error):
             raise StorageFullError(
                 f"no space left for the checkpoint of step {state.step} in {directory}; free some space and run "
                 f"again: training resumes from the last checkpoint"

@@ -173,11 +173,6 @@ def _update_averages(modules: Modules, averages: dict[str, Tensors], decay: floa
     """Exponential moving average; young averages forget faster, so that the initial weights do not linger."""
     weight = 1 - min(decay, (1 + step) / (10 + step))
     for name, average in averages.items():
-        current = module_state(modules[name])
+        current = modules[name].state_dict()
         floating = [key for key, value in average.items() if value.is_floating_point()]
         torch._foreach_lerp_([average[k] for k in floating], [current[k] for k in floating], weight)
-
-
-def module_state(module: torch.nn.Module) -> Tensors:
-    """The module's state dict, detached."""
-    return {key: value.detach() for key, value in module.state_dict().items()}
