@@ -65,8 +65,13 @@ class TestCamera:
         for index in range(12):
             clip = make_clip(config, ClipKey("train", index, 0, 0))
             values = clip.parameters["configuration"]
-            camera = {"static": "Static camera", "orbit": "moves around", "dolly": "moves closer"}
+            camera = {"static": "Static camera", "orbit": " around the scene", "dolly": " closer"}
             assert camera[values["camera_motion"]] in clip.prompt
+            assert clip.world_from_camera is not None
+            if values["camera_motion"] == "orbit":
+                way = clip.world_from_camera[1, :3, 3] - clip.world_from_camera[0, :3, 3]
+                side = "right" if way @ clip.world_from_camera[0, :3, 0] > 0 else "left"
+                assert f"around the scene to the {side}" in clip.prompt
             if "speed" in values:
                 speed = values["speed"]
                 pace = "slowly" if speed < 0.9 else "quickly" if speed > 1.5 else "steadily"
@@ -76,7 +81,6 @@ class TestCamera:
             # The thing that the words are about: the topmost block of a stack, else the first.
             assert clip.track_instance is not None
             assert clip.tracks is not None
-            assert clip.world_from_camera is not None
             first = clip.track_instance == (clip.track_instance.max() if "stack" in clip.scene else 1)
             moved = (clip.tracks[-1] - clip.tracks[0])[first].mean(0)
             for axis, ahead, back in ((0, "to the right", "to the left"), (2, "away from", "towards")):

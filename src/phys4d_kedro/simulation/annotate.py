@@ -57,8 +57,8 @@ def check_consistency(clip: Clip) -> None:
         InvalidClipError: it is not, beyond what interpolation explains; names the clip.
     """
     clip.require("depth", "motion")
-    depth = torch.from_numpy(np.asarray(clip.depth)).double()
-    motion = torch.from_numpy(np.asarray(clip.motion)).double().movedim(-1, -3)
+    depth = torch.from_numpy(np.asarray(clip.depth))
+    motion = torch.from_numpy(np.asarray(clip.motion)).movedim(-1, -3)
     residual, known = warp_residual(depth[:-1], depth[1:], motion, torch.from_numpy(np.asarray(clip.motion_valid)))
     values = residual[known]
     if not len(values):

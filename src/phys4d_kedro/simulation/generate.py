@@ -27,7 +27,7 @@ Made = TypeVar("Made")
 _MOST_REDRAWS = 50
 # Shares of the first frame that show the things that can move: each of them, and all together.
 _LEAST_EACH, _LEAST_TOGETHER = 0.0005, 0.005
-_VERSION = 2  # of what a configuration becomes; part of every fingerprint, so that a change here remakes the clips
+_VERSION = 3  # of what a configuration becomes; part of every fingerprint, so that a change here remakes the clips
 
 # What tells the streams of random numbers of one simulation apart.
 _WORLD, _LOOKS, _CAMERA, _NUDGE, _TRACKS = range(5)

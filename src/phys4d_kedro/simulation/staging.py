@@ -94,8 +94,9 @@ def draw_camera(
     eyes = _eyes(target, azimuth + turn * share, elevation, distance * (1 - approach * share))
     words = {
         "static": "Static camera.",
-        "orbit": "The camera moves around the scene.",
-        "dolly": "The camera moves closer.",
+        "orbit": f"The camera moves {_pace(abs(turn), config.orbit)} around the scene to the "
+        f"{'right' if turn > 0 else 'left'}.",
+        "dolly": f"The camera moves {_pace(approach, config.dolly)} closer.",
     }
     path = look_at(eyes, np.broadcast_to(target, eyes.shape))
     return CameraPath(intrinsics=intrinsics_from_fov(fov, height, width), world_from_camera=path), words[motion]
@@ -108,6 +109,12 @@ def direction_words(camera: CameraPath, direction: tuple[float, float]) -> str:
     away = np.dot(direction, forward) / (np.linalg.norm(direction) * np.linalg.norm(forward))
     names = [(sideways, "to the right", "to the left"), (away, "away from the camera", "towards the camera")]
     return " and ".join(one if share > 0 else other for share, one, other in names if abs(share) > np.sin(np.pi / 8))
+
+
+def _pace(amount: float, span: tuple[float, float]) -> str:
+    """The prompt's word for a camera's way, by thirds of the range it is drawn from."""
+    share = (amount - span[0]) / (span[1] - span[0]) if span[1] > span[0] else 0.5
+    return "slowly" if share < 1 / 3 else "quickly" if share > 2 / 3 else "steadily"
 
 
 def _eyes(

@@ -64,8 +64,8 @@ def ball_collide(draw: Draw) -> Description:
 def ball_ramp(draw: Draw) -> Description:
     """A ball is let go on a ramp and rolls down."""
     angle = draw.uniform("angle", 15, 32)
-    length = draw.uniform("length", 1.1, 1.6)
-    radius = draw.uniform("radius", 0.1, 0.17)
+    length = draw.uniform("length", 0.9, 1.3)
+    radius = draw.uniform("radius", 0.13, 0.2)
     wood = draw_substance(draw, "ramp", size=0.4, kinds=("wooden", "plastic", "stone"))
     slope = math.radians(angle)
     thickness = 0.03
@@ -74,20 +74,20 @@ def ball_ramp(draw: Draw) -> Description:
         name="ramp",
         substance=wood,
         parts=[Part(shape=Box(half_extents=(length / 2, 0.3, thickness)))],
-        position=(-0.4, 0.0, height),
+        position=(-0.35, 0.0, height),
         rotation=(0.0, angle, 0.0),
         fixed=True,
     )
     back = 0.5 * length - radius - 0.02
     lift = thickness + radius + 0.001
-    x = -0.4 - back * math.cos(slope) + lift * math.sin(slope)
+    x = -0.35 - back * math.cos(slope) + lift * math.sin(slope)
     z = height + back * math.sin(slope) + lift * math.cos(slope)
     ball = _ball(draw, "ball", radius, (x, draw.uniform("across", -0.12, 0.12), z))
     return Description(
         things=[ramp, ball],
         prompt=f"{ball.substance.a()} ball rolls down {wood.a(False)} ramp {{direction}}, onto the ground.",
-        centre=(-0.1, 0.0, 0.3),
-        radius=1.0,
+        centre=(-0.1, 0.0, 0.25),
+        radius=0.8,
     )
 
 
@@ -167,7 +167,7 @@ def ball_in_basket(draw: Draw) -> Description:
     ]
     bottom = Part(shape=Cylinder(radius=wide, half_height=0.015), position=(0.0, 0.0, 0.016))
     basket = Thing(name="basket", substance=wicker, parts=[bottom, *walls], position=(0.0, 0.0, 0.0), fixed=True)
-    radius = draw.uniform("radius", 0.09, 0.15)
+    radius = draw.uniform("radius", 0.12, 0.18)
     room = wide - radius - 0.05
     ball = _ball(
         draw,
@@ -176,14 +176,14 @@ def ball_in_basket(draw: Draw) -> Description:
         (
             draw.uniform("x", -0.8, 0.8) * room,
             draw.uniform("y", -0.5, 0.5) * room,
-            draw.uniform("drop", 0.7, 1.3) + radius,
+            draw.uniform("drop", 0.6, 1.0) + radius,
         ),
     )
     return Description(
         things=[basket, ball],
         prompt=f"{ball.substance.a()} ball falls into {wicker.a(False)} basket and bounces in it.",
-        centre=(0.0, 0.0, 0.45),
-        radius=0.85,
+        centre=(0.0, 0.0, 0.4),
+        radius=0.7,
     )
 
 
