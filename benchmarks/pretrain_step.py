@@ -58,7 +58,7 @@ def measure(folder: Path) -> dict[str, float]:
     backbone = WanBackbone(folder / "backbone")
     backbone.transformer.requires_grad_(False)
     labels = LabelReader(clips, memory=10**9)
-    heads = new_heads(backbone, labels, seed=0)
+    heads = new_heads(backbone, labels, settings.head, seed=0, **settings.conv_head.model_dump())
     latents = LatentCache(folder / "latents").fill([clips], backbone)
     task = HeadsTask(backbone, heads, latents, labels, noise_shift=0.5, depth_weight=1.0, motion_weight=1.0)
     batch = settings.loop.batch_size
@@ -85,10 +85,8 @@ def bare(task: HeadsTask, batch: int) -> list[float]:
     def step() -> None:
         with torch.no_grad():
             seen = task.backbone.predict(latents, level, prompts)
-        loss = masked_smooth_l1(depth(seen.features, seen.time_embedding), depth_target, labels.depth_weight)
-        loss = loss + masked_smooth_l1(
-            motion(seen.features, seen.time_embedding)[:, 1:], motion_target, labels.motion_weight
-        )
+        loss = masked_smooth_l1(depth(seen), depth_target, labels.depth_weight)
+        loss = loss + masked_smooth_l1(motion(seen)[:, 1:], motion_target, labels.motion_weight)
         loss.backward()
 
     return [timed(step) for _ in range(STEPS)][1:]

@@ -53,7 +53,7 @@ def test_memory_budget_changes_nothing_but_speed(clips: ClipStore) -> None:
 
 def test_targets_are_standardised(tiny_backbone: Path, clips: ClipStore) -> None:
     labels = LabelReader(clips, memory=10**9)
-    heads = new_heads(WanBackbone(tiny_backbone), labels, seed=0)
+    heads = new_heads(WanBackbone(tiny_backbone), labels, "linear", seed=0)
     batch = labels.batch(range(6))
     for head, values, weight in (
         (heads["depth"], batch.depth, batch.depth_weight),
@@ -63,12 +63,15 @@ def test_targets_are_standardised(tiny_backbone: Path, clips: ClipStore) -> None
         assert torch.allclose(standard.mean(0), torch.zeros(standard.shape[-1]), atol=1e-3)
 
 
-def test_frozen_backbone_stays_and_heads_learn(calibrated_backbone: Path, clips: ClipStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "sizes"), [("linear", {}), ("conv", {"hidden": 16, "width": 8, "blocks": 1})])
+def test_frozen_backbone_stays_and_heads_learn(
+    kind: str, sizes: dict[str, int], calibrated_backbone: Path, clips: ClipStore, tmp_path: Path
+) -> None:
     backbone = WanBackbone(calibrated_backbone)
     backbone.transformer.requires_grad_(False)
     before = {key: value.clone() for key, value in backbone.transformer.state_dict().items()}
     labels = LabelReader(clips, memory=10**9)
-    heads = new_heads(backbone, labels, seed=0)
+    heads = new_heads(backbone, labels, kind, seed=0, **sizes)
     latents = LatentCache(tmp_path / "latents").fill([clips], backbone)
     task = HeadsTask(backbone, heads, latents, labels, noise_shift=0.02, depth_weight=1.0, motion_weight=1.0)
     config = LoopConfig(steps=150, batch_size=4, learning_rate=0.01, checkpoint_every=150, log_every=5, seed=0)

@@ -33,6 +33,7 @@ class Regression:
         self.stop_at = stop_at
         self.nan_at = nan_at
         self.seen: list[list[int]] = []
+        self.activations = torch.float32
 
     def loss(self, indices: list[int], generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         self.calls += 1
@@ -42,6 +43,7 @@ class Regression:
         x = self.x[indices]
         target = 2 * x - 1 + 0.1 * torch.randn(x.shape, generator=generator)
         loss = (self.model(x) - target).square().mean()
+        self.activations = self.model(x).dtype
         return (loss * torch.nan if self.calls == self.nan_at else loss), {"figure": float(len(indices))}
 
 
@@ -67,6 +69,16 @@ def test_interrupted_run_ends_in_the_same_bytes(tmp_path: Path, stop_at: int) ->
     assert files_of(last_a) == files_of(last_b)
     assert "model.ema.safetensors" in files_of(last_a)
     assert undisturbed.history.equals(resumed.history)
+
+
+def test_bf16_is_of_the_forward_pass_alone(tmp_path: Path) -> None:
+    full, half = Regression(), Regression()
+    config = CONFIG.model_copy(update={"precision": "bf16", "steps": 300, "checkpoint_every": 300})
+    run(full, tmp_path / "full")
+    result = run(half, tmp_path / "half", config)
+    assert (full.activations, half.activations) == (torch.float32, torch.bfloat16)
+    assert {value.dtype for value in half.model.state_dict().values()} == {torch.float32}
+    assert result.history["loss"].iloc[-5:].mean() < 0.2 * result.history["loss"].iloc[:5].mean()
 
 
 def test_complete_run_is_not_trained_again(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from diffusers import WanImageToVideoPipeline
 from PIL import Image
 
 from phys4d_kedro.errors import CheckpointError
-from phys4d_kedro.world_model.backbones.wan import WanBackbone
+from phys4d_kedro.world_model.backbones.base import LAYERS
+from phys4d_kedro.world_model.backbones.wan import WanBackbone, _taps
 
 SIZE = 32
 
@@ -93,10 +94,23 @@ def test_planted_signal_comes_out_at_its_token(tiny_backbone: Path, place: tuple
         for block in backbone.transformer.blocks:
             block.attn1.to_out[0].weight.zero_()
             block.attn1.to_out[0].bias.zero_()
-    plain = backbone.predict(latents, torch.tensor([0.5]), embeddings).features
-    signal = backbone.predict(planted, torch.tensor([0.5]), embeddings).features
-    changed = (signal - plain).abs().sum(-1)[0].nonzero().tolist()
-    assert changed == [[t, row, column]]
+    plain = backbone.predict(latents, torch.tensor([0.5]), embeddings)
+    signal = backbone.predict(planted, torch.tensor([0.5]), embeddings)
+    assert signal.layers[-1] is signal.features
+    for before, after in zip(plain.layers, signal.layers, strict=True):
+        changed = (after - before).abs().sum(-1)[0].nonzero().tolist()
+        assert changed == [[t, row, column]]
+
+
+@pytest.mark.parametrize(("blocks", "last"), [(2, [0, 0, 1, 1]), (6, [1, 2, 4, 5]), (30, [7, 14, 22, 29])])
+def test_layers_are_those_after_each_quarter_of_the_blocks(blocks: int, last: list[int]) -> None:
+    transformer = torch.nn.Module()
+    transformer.condition_embedder = torch.nn.Identity()
+    transformer.blocks = torch.nn.ModuleList([torch.nn.Identity() for _ in range(blocks)])
+    with _taps(transformer) as tapped:
+        for number, block in enumerate(transformer.blocks):
+            block(torch.tensor(number))
+    assert [int(tapped[str(depth)]) for depth in range(LAYERS)] == last
 
 
 def test_prompts_are_told_apart_and_strange_words_are_read(backbone: WanBackbone) -> None:

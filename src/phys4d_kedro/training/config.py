@@ -1,5 +1,7 @@
 """Parameters of the training stages, and of the loop that all of them share."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from phys4d_kedro.perception.config import NanoDepthConfig, NanoDepthLossConfig
@@ -23,6 +25,10 @@ class LoopConfig(BaseModel):
     )
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW.")
     ema: float = Field(0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0 turns it off.")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="Of the forward pass; weights, gradients and optimiser stay fp32. bf16 needs hardware for it.",
+    )
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are scaled down to at most this norm.")
     checkpoint_every: int = Field(200, ge=1, description="Steps between checkpoints; one is always made at the end.")
     keep_checkpoints: int = Field(2, ge=1, description="How many of the newest checkpoints stay on disk.")
@@ -74,6 +80,16 @@ class BackboneConfig(BaseModel):
         return self
 
 
+class ConvHeadConfig(BaseModel):
+    """Sizes of a `ConvHead`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hidden: int = Field(ge=1, description="Width of the layer that mixes depths and latent frames.")
+    width: int = Field(ge=1, description="Channels of the convolutions.")
+    blocks: int = Field(ge=0, description="Residual blocks, each a convolution over space and one over time.")
+
+
 class PretrainConfig(BaseModel):
     """Stage 1: heads on a frozen backbone."""
 
@@ -82,6 +98,10 @@ class PretrainConfig(BaseModel):
     repeats: int = Field(
         ge=1, description="How many pairs of heads are trained, on seeds from the loop's on; their spread is reported."
     )
+    head: Literal["linear", "conv"] = Field(
+        description="linear: a projection of the last tokens; conv: a small network on tokens of several depths."
+    )
+    conv_head: ConvHeadConfig
     noise_shift: float = Field(
         gt=0, description="Noise levels are shift u / (1 + (shift - 1) u) of uniform u; below 1 prefers low noise."
     )

@@ -13,8 +13,9 @@ from phys4d_kedro.training.objectives import masked_smooth_l1, sample_noise_leve
 from phys4d_kedro.world_model.backbones.base import Backbone
 from phys4d_kedro.world_model.heads import (
     DEPTH_CHANNELS,
+    HEADS,
     MOTION_CHANNELS,
-    LinearHead,
+    Head,
     encode_depth,
     encode_motion,
     statistics,
@@ -87,14 +88,18 @@ def read_labels(clips: ClipStore, clip_id: str) -> Labels:
     )
 
 
-def new_heads(backbone: Backbone, labels: LabelReader, *, seed: int) -> dict[str, LinearHead]:
-    """Untrained `depth` and `motion` heads for this backbone, standardised to the labels."""
+def new_heads(backbone: Backbone, labels: LabelReader, kind: str, *, seed: int, **sizes: int) -> dict[str, Head]:
+    """Untrained `depth` and `motion` heads for this backbone, standardised to the labels.
+
+    Args:
+        kind: a key of `HEADS`; `sizes` are what its class takes beside what all heads do.
+    """
     depth, motion = _Moments(DEPTH_CHANNELS), _Moments(MOTION_CHANNELS)
     for index in tqdm(range(len(labels)), desc="Measuring labels", unit="clip"):
         clip = labels.read(index)
         depth.add(clip.depth, clip.depth_weight)
         motion.add(clip.motion, clip.motion_weight)
-    sizes: dict[str, Any] = {
+    common: dict[str, Any] = {
         "feature_dim": backbone.feature_dim,
         "temporal": backbone.temporal_compression,
         "pixels": backbone.token_pixels,
@@ -105,7 +110,7 @@ def new_heads(backbone: Backbone, labels: LabelReader, *, seed: int) -> dict[str
         torch.manual_seed(seed)
         for name, moments in (("depth", depth), ("motion", motion)):
             mean, std = moments.statistics()
-            heads[name] = LinearHead(channels=len(mean), mean=mean, std=std, **sizes)
+            heads[name] = HEADS[kind](channels=len(mean), mean=mean, std=std, **common, **sizes)
     return heads
 
 
@@ -115,7 +120,7 @@ class HeadsTask:
     def __init__(
         self,
         backbone: Backbone,
-        heads: dict[str, LinearHead],
+        heads: dict[str, Head],
         latents: LatentSet,
         labels: LabelReader,
         *,
@@ -143,12 +148,12 @@ class HeadsTask:
             seen = self.backbone.predict(noisy, level, self.latents.prompts(indices).to(device))
         labels = self.labels.batch(indices)
         depth = masked_smooth_l1(
-            depth_head(seen.features, seen.time_embedding),
+            depth_head(seen),
             depth_head.standardise(labels.depth.to(device)),
             labels.depth_weight.to(device),
         )
         motion = masked_smooth_l1(
-            motion_head(seen.features, seen.time_embedding)[:, 1:],
+            motion_head(seen)[:, 1:],
             motion_head.standardise(labels.motion.to(device)),
             labels.motion_weight.to(device),
         )

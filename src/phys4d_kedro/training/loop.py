@@ -106,7 +106,8 @@ def fit(task: Task, *, items: int, config: LoopConfig, workdir: Path, fingerprin
         rate = learning_rate(step, config)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss, logs = task.loss(indices, generator)
+        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            loss, logs = task.loss(indices, generator)
         if not torch.isfinite(loss):
             raise TrainingDivergedError(
                 f"{description}: the loss is {float(loss.detach())} at step {step + 1}, items {indices}; lower "

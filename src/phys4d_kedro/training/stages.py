@@ -25,7 +25,7 @@ from phys4d_kedro.training.loop import fit
 from phys4d_kedro.training.video_autoencoder import AutoencoderTask, calibrate_posterior, with_latent_statistics
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
 from phys4d_kedro.world_model.folders import read_model_index, write_copy, write_with_component
-from phys4d_kedro.world_model.heads import LinearHead
+from phys4d_kedro.world_model.heads import Head
 from phys4d_kedro.world_model.nano import build_nano_wan
 
 Writer = Callable[[Path], None]
@@ -102,10 +102,11 @@ def pretrain_heads(
     backbone.transformer.requires_grad_(False)
     latents = cache.open([clips], backbone)
     labels = LabelReader(clips, memory=int(config.label_memory_gb * 1e9))
-    trained: dict[int, dict[str, LinearHead]] = {}
+    sizes = config.conv_head.model_dump() if config.head == "conv" else {}
+    trained: dict[int, dict[str, Head]] = {}
     histories = []
     for seed in range(config.loop.seed, config.loop.seed + config.repeats):
-        heads = new_heads(backbone, labels, seed=seed)
+        heads = new_heads(backbone, labels, config.head, seed=seed, **sizes)
         loop = config.loop.model_copy(update={"seed": seed})
         task = HeadsTask(
             backbone,
@@ -124,6 +125,8 @@ def pretrain_heads(
             fingerprint=fingerprint_of(
                 backbone.fingerprint("transformer", "vae"),
                 config.model_dump_json(include={"noise_shift", "depth_weight", "motion_weight"}),
+                config.head,
+                config.conv_head,
                 loop,
                 clips.fingerprint,
             ),
@@ -134,7 +137,7 @@ def pretrain_heads(
     return partial(_write_heads, trained), pd.concat(histories, ignore_index=True)
 
 
-def _write_heads(trained: dict[int, dict[str, LinearHead]], folder: Path) -> None:
+def _write_heads(trained: dict[int, dict[str, Head]], folder: Path) -> None:
     for seed, heads in trained.items():
         for name, head in heads.items():
             head.save_pretrained(folder / f"seed_{seed}" / name)

@@ -10,7 +10,7 @@ from phys4d_kedro.errors import CheckpointError, InvalidClipError
 from phys4d_kedro.geometry.flow import warp
 from phys4d_kedro.world_model.backbones.base import Backbone, Prediction
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
-from phys4d_kedro.world_model.heads import LinearHead, decode_depth, decode_motion
+from phys4d_kedro.world_model.heads import Head, decode_depth, decode_motion, load_head
 
 
 class WorldModel:
@@ -20,7 +20,7 @@ class WorldModel:
         noise_level: in [0, 1], at which a given video is read: a little noise is what the heads were trained on.
     """
 
-    def __init__(self, backbone: Backbone, depth: LinearHead, motion: LinearHead, *, noise_level: float) -> None:
+    def __init__(self, backbone: Backbone, depth: Head, motion: Head, *, noise_level: float) -> None:
         self.backbone = backbone
         self.depth = depth
         self.motion = motion
@@ -51,8 +51,8 @@ class WorldModel:
     @torch.no_grad()
     def annotate(self, clip: Clip, reading: Prediction) -> Clip:
         """What the heads make of a reading of this clip; see `perceive`."""
-        depth_values = self.depth.destandardise(self.depth(reading.features, reading.time_embedding))
-        motion_values = self.motion.destandardise(self.motion(reading.features, reading.time_embedding))
+        depth_values = self.depth.destandardise(self.depth(reading))
+        motion_values = self.motion.destandardise(self.motion(reading))
         depth = decode_depth(depth_values)[0]
         motion = decode_motion(motion_values[:, 1:], depth[None])[0]
         _, inside = warp(depth[1:, None], motion[..., :2].movedim(-1, -3))
@@ -91,18 +91,13 @@ class WorldModel:
         return self.backbone.encode_video(rgb), self.backbone.encode_prompts([clip.prompt])
 
 
-def _load_heads(folder: Path, backbone: Backbone) -> tuple[LinearHead, LinearHead]:
+def _load_heads(folder: Path, backbone: Backbone) -> tuple[Head, Head]:
     fingerprint = backbone.fingerprint("transformer", "vae")
     return _load_head(folder / "depth", fingerprint), _load_head(folder / "motion", fingerprint)
 
 
-def _load_head(folder: Path, backbone: str) -> LinearHead:
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(f"there is no head in {folder}; kedro run --pipeline=pretrain makes one")
-    try:
-        head: LinearHead = LinearHead.from_pretrained(folder, local_files_only=True).eval()
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"the head in {folder} cannot be loaded: {error}") from error
+def _load_head(folder: Path, backbone: str) -> Head:
+    head = load_head(folder)
     if head.config.backbone != backbone:
         raise CheckpointError(
             f"the head in {folder} was trained on another backbone (fingerprint {head.config.backbone[:12]}, this one "

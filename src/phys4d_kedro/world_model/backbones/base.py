@@ -9,6 +9,8 @@ from typing import Protocol
 
 import torch
 
+LAYERS = 4  # how many depths of the transformer `Prediction.layers` shows
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -16,11 +18,13 @@ class Prediction:
 
     `velocity` (B, C, t, h, w): the prediction in the family's own parametrisation. `features` (B, t, h', w', D): the
     hidden tokens right before the output projection. `time_embedding` (same shape): what modulates them there.
+    `layers`: hidden tokens after one, two, three quarters of the blocks, then `features`; each of their shape.
     """
 
     velocity: torch.Tensor
     features: torch.Tensor
     time_embedding: torch.Tensor
+    layers: tuple[torch.Tensor, ...]
 
 
 class Backbone(Protocol):

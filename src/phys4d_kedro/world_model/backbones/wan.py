@@ -5,7 +5,7 @@ dx/ds = n - x_0 and is told s as a timestep 1000 s. In the Wan 2.2 TI2V form (`e
 every token has a timestep of its own and the first latent frame, the condition, is clean at timestep 0.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from phys4d_kedro.world_model.backbones.base import Prediction
+from phys4d_kedro.world_model.backbones.base import LAYERS, Prediction
 from phys4d_kedro.world_model.folders import component_fingerprint, read_model_index, resolve_folder
 
 _TIMESTEPS = 1000
@@ -139,13 +139,11 @@ class WanBackbone:
                 prompt_embeddings.to(self.device, self.dtype),
                 return_dict=False,
             )[0]
-        tokens, time_embedding = tapped["tokens"], tapped["time_embedding"]
+        time_embedding = tapped["time_embedding"]
         if time_embedding.ndim == 2:  # one timestep a clip
-            time_embedding = time_embedding[:, None].expand(-1, tokens.shape[1], -1)
-        grid = (t, h, w)
-        return Prediction(
-            velocity.float(), tokens.unflatten(1, grid).float(), time_embedding.unflatten(1, grid).float()
-        )
+            time_embedding = time_embedding[:, None].expand(-1, t * h * w, -1)
+        layers = tuple(tapped[str(depth)].unflatten(1, (t, h, w)).float() for depth in range(LAYERS))
+        return Prediction(velocity.float(), layers[-1], time_embedding.unflatten(1, (t, h, w)).float(), layers)
 
     def _latent_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
         config = self.vae.config
@@ -156,20 +154,21 @@ class WanBackbone:
 
 @contextmanager
 def _taps(transformer: torch.nn.Module) -> Iterator[dict[str, torch.Tensor]]:
-    """Collect, during one forward pass, the tokens that enter `norm_out` and the time embedding that modulates it."""
+    """Collect, during one forward pass, the tokens after each quarter of the blocks and the time embedding."""
     tapped: dict[str, torch.Tensor] = {}
 
-    def keep_tokens(_module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
-        tapped["tokens"] = args[0]
+    def keep_tokens(depth: int) -> Callable[[torch.nn.Module, Any, torch.Tensor], None]:
+        return lambda _module, _args, output: tapped.__setitem__(str(depth), output)
 
     def keep_time(_module: torch.nn.Module, _args: Any, output: tuple[torch.Tensor, ...]) -> None:
         tapped["time_embedding"] = output[0]
 
     modules: Any = transformer
-    hooks = [
-        modules.norm_out.register_forward_pre_hook(keep_tokens),
-        modules.condition_embedder.register_forward_hook(keep_time),
-    ]
+    blocks = modules.blocks
+    hooks = [modules.condition_embedder.register_forward_hook(keep_time)]
+    for depth in range(LAYERS):
+        last = -(-len(blocks) * (depth + 1) // LAYERS) - 1
+        hooks.append(blocks[last].register_forward_hook(keep_tokens(depth)))
     try:
         yield tapped
     finally:
