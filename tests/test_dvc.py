@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 RUN: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 WEIGHTS: dict[str, Any] = yaml.safe_load((ROOT / "weights" / "dvc.yaml").read_text())["stages"]
 STAGES = RUN | WEIGHTS
+# Stages that run several pipelines, in an environment of their own.
+RECIPES = {"nano_backbone": ("nano-backbone", ("simulation", "backbone"))}
 # Not a product of a stage: entries of the cache are keyed by content, durations change with every run.
 NOT_TRACKED = {"phys4d_kedro.datasets.latent_cache.LatentCacheDataset"}
 NOT_TRACKED_NAMES = {"node_durations"}
@@ -26,15 +28,16 @@ NOT_TRACKED_NAMES = {"node_durations"}
 
 @pytest.fixture(scope="module")
 def registered() -> dict[str, Pipeline]:
-    """The project's pipelines."""
+    """What every stage runs."""
     configure_project("phys4d_kedro")
-    return {name: pipeline for name, pipeline in pipelines.items() if name != "__default__"}
+    alone = {name: pipeline for name, pipeline in pipelines.items() if name != "__default__"}
+    return alone | {stage: sum((alone[n] for n in names), Pipeline([])) for stage, (_, names) in RECIPES.items()}
 
 
-@pytest.fixture(scope="module")
-def catalog() -> dict[str, Any]:
-    """The catalog as it is configured."""
-    return OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local")["catalog"]
+def catalog_of(name: str) -> dict[str, Any]:
+    """The catalog as it is configured for a stage."""
+    env = RECIPES.get(name, ("local",))[0]
+    return OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env=env)["catalog"]
 
 
 def paths(stage: dict[str, Any], *sections: str) -> set[str]:
@@ -77,19 +80,23 @@ def test_every_pipeline_has_a_stage(registered: dict[str, Pipeline]) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_runs_its_pipeline(name: str) -> None:
-    assert STAGES[name]["cmd"] == f"kedro run --pipeline={name}"
+    if name in RECIPES:
+        env, names = RECIPES[name]
+        assert STAGES[name]["cmd"] == f"kedro run --env={env} --pipelines={','.join(names)}"
+    else:
+        assert STAGES[name]["cmd"] == f"kedro run --pipeline={name}"
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_outputs_agree(name: str, registered: dict[str, Pipeline], catalog: dict[str, Any]) -> None:
-    outputs = files_of(registered[name].all_outputs(), catalog)
+def test_outputs_agree(name: str, registered: dict[str, Pipeline]) -> None:
+    outputs = files_of(registered[name].all_outputs(), catalog_of(name))
     outputs = {path for path in outputs if not path.startswith("weights/")}  # these belong to git
     assert paths(STAGES[name], "outs", "metrics", "plots") == outputs
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_inputs_are_dependencies(name: str, registered: dict[str, Pipeline], catalog: dict[str, Any]) -> None:
-    inputs = files_of(registered[name].inputs(), catalog)
+def test_inputs_are_dependencies(name: str, registered: dict[str, Pipeline]) -> None:
+    inputs = files_of(registered[name].inputs(), catalog_of(name))
     data = {path for path in paths(STAGES[name], "deps") if path.startswith(("data/", "metrics/"))}
     assert data == {path for path in inputs if path.startswith(("data/", "metrics/"))}
 
@@ -98,6 +105,8 @@ def test_inputs_are_dependencies(name: str, registered: dict[str, Pipeline], cat
 def test_parameters_agree(name: str, registered: dict[str, Pipeline]) -> None:
     used = {n.removeprefix("params:").partition(".")[0] for n in registered[name].inputs() if n.startswith("params:")}
     files = {f"conf/base/parameters_{key}.yml" for key in used}
+    if name in RECIPES:
+        files |= {str(path.relative_to(ROOT)) for path in (ROOT / "conf" / RECIPES[name][0]).glob("parameters_*.yml")}
     assert paths(STAGES[name], "params") == files | {"conf/base/globals.yml"}
 
 
@@ -107,7 +116,8 @@ def test_imported_code_is_a_dependency(name: str) -> None:
     everywhere = {Path("src/phys4d_kedro") / f for f in ("__init__.py", "errors.py", "hooks.py")}
     missing = [
         str(file)
-        for file in sorted(imported_modules(ROOT / "src/phys4d_kedro/pipelines" / name) - everywhere)
+        for pipeline in RECIPES.get(name, ("", (name,)))[1]
+        for file in sorted(imported_modules(ROOT / "src/phys4d_kedro/pipelines" / pipeline) - everywhere)
         if not any(file == path or path in file.parents for path in listed)
     ]
     assert missing == []
