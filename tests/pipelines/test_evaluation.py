@@ -83,7 +83,7 @@ def catalog(folder: Path) -> DataCatalog:
     latents = LatentCache(folder / "latents")
     latents.fill([train], WanBackbone(backbone))
     for seed in (0, 1):
-        for name, head in new_heads(WanBackbone(backbone), LabelReader(train, 10**9), seed=seed).items():
+        for name, head in new_heads(WanBackbone(backbone), LabelReader(train, 10**9), "linear", seed=seed).items():
             head.save_pretrained(folder / "heads" / f"seed_{seed}" / name)
     save_model(build_model(TINY_DEPTH, seed=0), folder / "depth")
     labels = PseudoLabelConfig(
