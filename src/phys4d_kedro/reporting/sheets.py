@@ -1,8 +1,9 @@
 """Contact sheets: a clip over time, with depth and motion, true above predicted."""
 
-from typing import TYPE_CHECKING
+from typing import textwrap
 
 import numpy as np
+import TYPE_CHECKING
 
 from phys4d_kedro.reporting.colors import depth_colors, motion_legend
 from phys4d_kedro.reporting.examples import PANELS, Example
@@ -19,7 +20,8 @@ def draw_sheet(example: Example, *, columns: int = 6, caption: str = "") -> "Fig
     frames = np.linspace(0, example.frames - 1, min(columns, example.frames)).round().astype(int)
     height, width = example.size
     figure = Figure(figsize=(1.7 * len(frames) + 2.4, 1.7 * 5 * height / width + 1.3), dpi=100, layout="constrained")
-    figure.suptitle("\n".join(line for line in (example.clip_id, example.prompt, caption) if line), fontsize=11)
+    prompt = "\n".join(textwrap.wrap(example.prompt, width=110))
+    figure.suptitle("\n".join(line for line in (example.clip_id, prompt, caption) if line), fontsize=11)
     axes = figure.subplots(5, len(frames) + 1, squeeze=False, width_ratios=[1] * len(frames) + [0.9])
     for row, (label, images) in enumerate(zip(PANELS, example.panels, strict=True)):
         for axis, frame in zip(axes[row], frames, strict=False):
