@@ -1,9 +1,9 @@
 """Contact sheets: a clip over time, with depth and motion, true above predicted."""
 
-from typing import textwrap
+import textwrap
+from typing import TYPE_CHECKING
 
 import numpy as np
-import TYPE_CHECKING
 
 from phys4d_kedro.reporting.colors import depth_colors, motion_legend
 from phys4d_kedro.reporting.examples import PANELS, Example
