@@ -49,7 +49,7 @@ viz: $(STAMP) ## Show the pipelines in the browser
 	$(BIN)/kedro viz run $(ARGS)
 
 bench: $(STAMP) ## Run every benchmark; results go to benchmarks/results
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean: ## Remove what runs and tools made; keeps data/01_raw and .venv
 	find data -mindepth 2 ! -name .gitkeep ! -path 'data/01_raw/*' -delete

@@ -12,12 +12,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from kedro.config import OmegaConfigLoader
+from _conf import ROOT, parameters
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -29,7 +28,6 @@ from phys4d_kedro.perception.pseudo_labels import label_clip, load_estimators
 from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.simulation.generate import simulation_source
 
-ROOT = Path(__file__).parents[1]
 SEED = 31
 CLIPS = 36
 Flow = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
@@ -39,9 +37,8 @@ Rows = dict[str, dict[str, float]]
 def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    parameters = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local")["parameters"]
-    labels = PseudoLabelConfig.model_validate(parameters["pseudo_labeling"])
-    simulation = SimulationConfig.model_validate(parameters["simulation"] | {"seed": SEED, "heldout": {"clips": CLIPS}})
+    labels = PseudoLabelConfig.model_validate(parameters("pseudo_labeling"))
+    simulation = SimulationConfig.model_validate(parameters("simulation") | {"seed": SEED, "heldout": {"clips": CLIPS}})
     source = simulation_source(simulation, "heldout")
     clips = [source.make(i) for i in tqdm(range(CLIPS), desc=source.description, unit="clip")]
     result = {

@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 import joblib
 import numpy as np
-from kedro.config import OmegaConfigLoader
+from _conf import ROOT, parameters
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -37,7 +37,6 @@ from phys4d_kedro.ingestion.videos import find_distribution_videos, read_frames
 from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.simulation.generate import simulation_source
 
-ROOT = Path(__file__).parents[1]
 ISAAC = "Isaac layout"
 SIZE, FRAMES, WINDOW, CLIPS, REPETITIONS = 480, 49, 17, 4, 7
 CODINGS = {
@@ -78,9 +77,8 @@ def main() -> None:
 
 def simulate(size: int, frames: int, clips: int) -> list[Clip]:
     """Held-out clips of conf's simulation at this size."""
-    parameters = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local")["parameters"]
     changes = {"height": size, "width": size, "frames": frames, "heldout": {"clips": clips}}
-    source = simulation_source(SimulationConfig.model_validate(parameters["simulation"] | changes), "heldout")
+    source = simulation_source(SimulationConfig.model_validate(parameters("simulation") | changes), "heldout")
     return [source.make(i) for i in tqdm(range(clips), desc=f"Clips of {size}x{size}", unit="clip")]
 
 

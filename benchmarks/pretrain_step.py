@@ -15,10 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
-from kedro.config import OmegaConfigLoader
+from _conf import ROOT, parameters
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.shards import write_shards
@@ -33,7 +32,6 @@ from phys4d_kedro.training.objectives import masked_smooth_l1
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
 from phys4d_kedro.world_model.nano import build_nano_wan
 
-ROOT = Path(__file__).parents[1]
 ROUNDS, STEPS, CLIPS = 7, 12, 16
 
 
@@ -58,7 +56,7 @@ def measure(folder: Path) -> dict[str, float]:
     backbone = WanBackbone(folder / "backbone")
     backbone.transformer.requires_grad_(False)
     labels = LabelReader(clips, memory=10**9)
-    heads = new_heads(backbone, labels, settings.head, seed=0, **settings.conv_head.model_dump())
+    heads = new_heads(backbone, labels, settings.head, seed=0, **settings.head_sizes)
     latents = LatentCache(folder / "latents").fill([clips], backbone)
     task = HeadsTask(backbone, heads, latents, labels, noise_shift=0.5, depth_weight=1.0, motion_weight=1.0)
     batch = settings.loop.batch_size
@@ -136,12 +134,6 @@ def make_clips(folder: Path) -> ClipStore:
     source = simulation_source(SimulationConfig(**config), "train")
     write_shards((source.make(i) for i in range(CLIPS)), str(folder), clips_per_shard=CLIPS)
     return ClipStore(str(folder))
-
-
-def parameters(name: str) -> dict[str, Any]:
-    """A pipeline's parameters as conf/base states them."""
-    loader = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local")
-    return dict(loader["parameters"][name])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MUJOCO_GL", "osmesa")
@@ -27,8 +26,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the processes that make c
 
 import mujoco
 import numpy as np
+from _conf import ROOT, parameters
 from joblib import Parallel, delayed
-from kedro.config import OmegaConfigLoader
 
 from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.simulation.generate import ClipKey, Simulation, build_scene, draw_simulation, make_clip
@@ -37,7 +36,6 @@ from phys4d_kedro.simulation.randomization import Draw
 from phys4d_kedro.simulation.rendering.renderer import RenderOutput, load_kernels, render
 from phys4d_kedro.simulation.rendering.scene import RenderScene
 
-ROOT = Path(__file__).parents[1]
 SIZES = (64, 256)
 SCENES = ("ball_collide", "block_domino", "ball_in_basket", "unstable_block_stack")
 SHADOWS = {"MuJoCo": 4096, "MuJoCo, shadow map of 1024": 1024, "MuJoCo, no shadow": 0}
@@ -217,12 +215,6 @@ def timed(call: Callable[[], object]) -> Timing:
     wall, cpu = time.perf_counter(), time.process_time()
     call()
     return time.perf_counter() - wall, time.process_time() - cpu
-
-
-def parameters(name: str) -> dict[str, Any]:
-    """A pipeline's parameters as conf/base states them."""
-    loader = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local")
-    return dict(loader["parameters"][name])
 
 
 if __name__ == "__main__":
