@@ -29,7 +29,7 @@ class ColourModel:
         place = torch.stack([rows, columns, rows * columns], -1).expand(*rgb.shape[:3], 3)
         noise = torch.randn(*rgb.shape[:3], 2, generator=torch.Generator().manual_seed(seed))
         features = torch.cat([rgb, place, 0.01 * noise], -1)[None]
-        return Prediction(velocity=features, features=features, time_embedding=features, layers=(features,))
+        return Prediction(velocity=features, layers=(features,), time_embedding=features)
 
     def annotate(self, clip: Clip, reading: Prediction) -> Clip:
         raise NotImplementedError

@@ -42,8 +42,9 @@ class Regression:
             raise KeyboardInterrupt
         x = self.x[indices]
         target = 2 * x - 1 + 0.1 * torch.randn(x.shape, generator=generator)
-        loss = (self.model(x) - target).square().mean()
-        self.activations = self.model(x).dtype
+        predicted = self.model(x)
+        self.activations = predicted.dtype
+        loss = (predicted - target).square().mean()
         return (loss * torch.nan if self.calls == self.nan_at else loss), {"figure": float(len(indices))}
 
 

@@ -75,7 +75,7 @@ def head(kind: str, **changes: object) -> Head:
 
 def reading_of(features: torch.Tensor, time: float = 0.0) -> Prediction:
     """A reading whose layers all look alike."""
-    return Prediction(features, features, torch.full_like(features, time), (features,) * LAYERS)
+    return Prediction(features, (features,) * LAYERS, torch.full_like(features, time))
 
 
 def random_features(seed: int = 0, clips: int = 1) -> torch.Tensor:

@@ -11,8 +11,7 @@ from diffusers import WanImageToVideoPipeline
 from PIL import Image
 
 from phys4d_kedro.errors import CheckpointError
-from phys4d_kedro.world_model.backbones.base import LAYERS
-from phys4d_kedro.world_model.backbones.wan import WanBackbone, _taps
+from phys4d_kedro.world_model.backbones.wan import WanBackbone, _layer_ends, _taps
 
 SIZE = 32
 
@@ -110,7 +109,7 @@ def test_layers_are_those_after_each_quarter_of_the_blocks(blocks: int, last: li
     with _taps(transformer) as tapped:
         for number, block in enumerate(transformer.blocks):
             block(torch.tensor(number))
-    assert [int(tapped[str(depth)]) for depth in range(LAYERS)] == last
+    assert [int(tapped.tokens[end]) for end in _layer_ends(transformer)] == last
 
 
 def test_prompts_are_told_apart_and_strange_words_are_read(backbone: WanBackbone) -> None:

@@ -60,3 +60,8 @@ def rotation_matrix(degrees: Vector) -> NDArray[np.float64]:
     about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
     about_z = np.array([[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1]])
     return about_z @ about_y @ about_x
+
+
+def pace(amount: float, *, slow: float, quick: float) -> str:
+    """The prompt's word for how fast something goes: slowly below `slow`, quickly above `quick`."""
+    return "slowly" if amount < slow else "quickly" if amount > quick else "steadily"

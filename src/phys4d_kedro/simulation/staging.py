@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from phys4d_kedro.geometry.camera import intrinsics_from_fov, look_at
 from phys4d_kedro.simulation.config import CameraConfig
-from phys4d_kedro.simulation.description import Description
+from phys4d_kedro.simulation.description import Description, pace
 from phys4d_kedro.simulation.physics import Rollout
 from phys4d_kedro.simulation.randomization import Draw
 from phys4d_kedro.simulation.rendering.scene import (
@@ -113,8 +113,8 @@ def direction_words(camera: CameraPath, direction: tuple[float, float]) -> str:
 
 def _pace(amount: float, span: tuple[float, float]) -> str:
     """The prompt's word for a camera's way, by thirds of the range it is drawn from."""
-    share = (amount - span[0]) / (span[1] - span[0]) if span[1] > span[0] else 0.5
-    return "slowly" if share < 1 / 3 else "quickly" if share > 2 / 3 else "steadily"
+    least, most = span
+    return pace(amount, slow=least + (most - least) / 3, quick=most - (most - least) / 3)
 
 
 def _eyes(

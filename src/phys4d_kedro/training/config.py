@@ -101,7 +101,7 @@ class PretrainConfig(BaseModel):
     head: Literal["linear", "conv"] = Field(
         description="linear: a projection of the last tokens; conv: a small network on tokens of several depths."
     )
-    conv_head: ConvHeadConfig
+    conv_head: ConvHeadConfig = Field(description="Sizes of the heads where they are conv.")
     noise_shift: float = Field(
         gt=0, description="Noise levels are shift u / (1 + (shift - 1) u) of uniform u; below 1 prefers low noise."
     )
@@ -110,6 +110,11 @@ class PretrainConfig(BaseModel):
     label_memory_gb: float = Field(ge=0, description="Labels kept in memory, in GB; beyond it they are read again.")
     loop: LoopConfig
     checkpoint_dir: str = Field(description="Where training checkpoints go; safe to remove once a run is complete.")
+
+    @property
+    def head_sizes(self) -> dict[str, int]:
+        """What the class of `head` takes beside what all heads do."""
+        return self.conv_head.model_dump() if self.head == "conv" else {}
 
 
 class DepthModelConfig(BaseModel):

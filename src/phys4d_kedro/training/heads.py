@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -60,6 +61,16 @@ class LabelReader:
             self._bytes += size
         return labels
 
+    @cached_property
+    def statistics(self) -> dict[str, tuple[list[float], list[float]]]:
+        """Mean and standard deviation per channel of the targets of the `depth` and the `motion` head."""
+        depth, motion = _Moments(DEPTH_CHANNELS), _Moments(MOTION_CHANNELS)
+        for index in tqdm(range(len(self)), desc="Measuring labels", unit="clip"):
+            clip = self.read(index)
+            depth.add(clip.depth, clip.depth_weight)
+            motion.add(clip.motion, clip.motion_weight)
+        return {"depth": depth.statistics(), "motion": motion.statistics()}
+
     def batch(self, indices: Sequence[int]) -> Labels:
         """The labels of several clips."""
         parts = [self.read(i) for i in indices]
@@ -94,11 +105,6 @@ def new_heads(backbone: Backbone, labels: LabelReader, kind: str, *, seed: int, 
     Args:
         kind: a key of `HEADS`; `sizes` are what its class takes beside what all heads do.
     """
-    depth, motion = _Moments(DEPTH_CHANNELS), _Moments(MOTION_CHANNELS)
-    for index in tqdm(range(len(labels)), desc="Measuring labels", unit="clip"):
-        clip = labels.read(index)
-        depth.add(clip.depth, clip.depth_weight)
-        motion.add(clip.motion, clip.motion_weight)
     common: dict[str, Any] = {
         "feature_dim": backbone.feature_dim,
         "temporal": backbone.temporal_compression,
@@ -108,8 +114,7 @@ def new_heads(backbone: Backbone, labels: LabelReader, kind: str, *, seed: int, 
     heads = {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for name, moments in (("depth", depth), ("motion", motion)):
-            mean, std = moments.statistics()
+        for name, (mean, std) in labels.statistics.items():
             heads[name] = HEADS[kind](channels=len(mean), mean=mean, std=std, **common, **sizes)
     return heads
 

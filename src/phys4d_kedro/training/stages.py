@@ -102,11 +102,10 @@ def pretrain_heads(
     backbone.transformer.requires_grad_(False)
     latents = cache.open([clips], backbone)
     labels = LabelReader(clips, memory=int(config.label_memory_gb * 1e9))
-    sizes = config.conv_head.model_dump() if config.head == "conv" else {}
     trained: dict[int, dict[str, Head]] = {}
     histories = []
     for seed in range(config.loop.seed, config.loop.seed + config.repeats):
-        heads = new_heads(backbone, labels, config.head, seed=seed, **sizes)
+        heads = new_heads(backbone, labels, config.head, seed=seed, **config.head_sizes)
         loop = config.loop.model_copy(update={"seed": seed})
         task = HeadsTask(
             backbone,

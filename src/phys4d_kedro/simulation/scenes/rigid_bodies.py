@@ -6,7 +6,7 @@ they move; balls that start with a speed roll.
 
 import math
 
-from phys4d_kedro.simulation.description import Description, Part, Thing, Vector
+from phys4d_kedro.simulation.description import Description, Part, Thing, Vector, pace
 from phys4d_kedro.simulation.randomization import Draw, Substance, draw_substance
 from phys4d_kedro.simulation.rendering.scene import Box, Cylinder, Sphere
 from phys4d_kedro.simulation.scenes.registry import scene
@@ -39,7 +39,7 @@ def _block(
 
 def _pace(speed: float) -> str:
     """The prompt's word for a speed in m/s."""
-    return "slowly" if speed < 0.9 else "quickly" if speed > 1.5 else "steadily"
+    return pace(speed, slow=0.9, quick=1.5)
 
 
 @scene("rigid_bodies")

@@ -16,15 +16,18 @@ LAYERS = 4  # how many depths of the transformer `Prediction.layers` shows
 class Prediction:
     """One pass of the transformer.
 
-    `velocity` (B, C, t, h, w): the prediction in the family's own parametrisation. `features` (B, t, h', w', D): the
-    hidden tokens right before the output projection. `time_embedding` (same shape): what modulates them there.
-    `layers`: hidden tokens after one, two, three quarters of the blocks, then `features`; each of their shape.
+    `velocity` (B, C, t, h, w): the prediction in the family's own parametrisation. `layers`: hidden tokens after each
+    quarter of the blocks, (B, t, h', w', D) each. `time_embedding` (B, t, h', w', D): what modulates the last of them.
     """
 
     velocity: torch.Tensor
-    features: torch.Tensor
-    time_embedding: torch.Tensor
     layers: tuple[torch.Tensor, ...]
+    time_embedding: torch.Tensor
+
+    @property
+    def features(self) -> torch.Tensor:
+        """The hidden tokens right before the output projection: the last of the layers."""
+        return self.layers[-1]
 
 
 class Backbone(Protocol):

@@ -5,9 +5,10 @@ dx/ds = n - x_0 and is told s as a timestep 1000 s. In the Wan 2.2 TI2V form (`e
 every token has a timestep of its own and the first latent frame, the condition, is clean at timestep 0.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -139,11 +140,11 @@ class WanBackbone:
                 prompt_embeddings.to(self.device, self.dtype),
                 return_dict=False,
             )[0]
-        time_embedding = tapped["time_embedding"]
+        time_embedding = tapped.time_embedding
         if time_embedding.ndim == 2:  # one timestep a clip
             time_embedding = time_embedding[:, None].expand(-1, t * h * w, -1)
-        layers = tuple(tapped[str(depth)].unflatten(1, (t, h, w)).float() for depth in range(LAYERS))
-        return Prediction(velocity.float(), layers[-1], time_embedding.unflatten(1, (t, h, w)).float(), layers)
+        layers = tuple(tapped.tokens[last].unflatten(1, (t, h, w)).float() for last in _layer_ends(self.transformer))
+        return Prediction(velocity.float(), layers, time_embedding.unflatten(1, (t, h, w)).float())
 
     def _latent_statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
         config = self.vae.config
@@ -152,23 +153,32 @@ class WanBackbone:
         return mean, std
 
 
+@dataclass
+class _Tapped:
+    """Tokens after some blocks, by the block's number, and the time embedding of one forward pass."""
+
+    tokens: dict[int, torch.Tensor] = field(default_factory=dict)
+    time_embedding: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def keep_tokens(self, block: int, _module: torch.nn.Module, _args: Any, output: torch.Tensor) -> None:
+        self.tokens[block] = output
+
+    def keep_time(self, _module: torch.nn.Module, _args: Any, output: tuple[torch.Tensor, ...]) -> None:
+        self.time_embedding = output[0]
+
+
+def _layer_ends(transformer: Any) -> list[int]:
+    """Numbers of the blocks that end each quarter of them."""
+    return [-(-len(transformer.blocks) * (quarter + 1) // LAYERS) - 1 for quarter in range(LAYERS)]
+
+
 @contextmanager
-def _taps(transformer: torch.nn.Module) -> Iterator[dict[str, torch.Tensor]]:
+def _taps(transformer: Any) -> Iterator[_Tapped]:
     """Collect, during one forward pass, the tokens after each quarter of the blocks and the time embedding."""
-    tapped: dict[str, torch.Tensor] = {}
-
-    def keep_tokens(depth: int) -> Callable[[torch.nn.Module, Any, torch.Tensor], None]:
-        return lambda _module, _args, output: tapped.__setitem__(str(depth), output)
-
-    def keep_time(_module: torch.nn.Module, _args: Any, output: tuple[torch.Tensor, ...]) -> None:
-        tapped["time_embedding"] = output[0]
-
-    modules: Any = transformer
-    blocks = modules.blocks
-    hooks = [modules.condition_embedder.register_forward_hook(keep_time)]
-    for depth in range(LAYERS):
-        last = -(-len(blocks) * (depth + 1) // LAYERS) - 1
-        hooks.append(blocks[last].register_forward_hook(keep_tokens(depth)))
+    tapped = _Tapped()
+    hooks = [transformer.condition_embedder.register_forward_hook(tapped.keep_time)]
+    for block in set(_layer_ends(transformer)):
+        hooks.append(transformer.blocks[block].register_forward_hook(partial(tapped.keep_tokens, block)))
     try:
         yield tapped
     finally:
