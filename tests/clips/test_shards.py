@@ -5,10 +5,14 @@ import errno
 import io
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +21,14 @@ import numpy as np
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from phys4d_kedro.clips import manifest
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.codecs import Request, decode
 from phys4d_kedro.clips.config import ClipCoding
 from phys4d_kedro.clips.shards import write_shards
-from phys4d_kedro.clips.source import ClipSource
+from phys4d_kedro.clips.source import ClipSource, map_in_order
 from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.errors import ConfigurationError, InvalidClipError, StorageFullError
+from phys4d_kedro.errors import ConfigurationError, CorruptShardError, InvalidClipError, StorageFullError
 
 from .conftest import contents, make_small
 
@@ -44,7 +49,7 @@ def test_webdataset_reads_the_shards(source: ClipSource, tmp_path: Path) -> None
     write_shards(source, str(tmp_path), clips_per_shard=7)
     dataset = webdataset.WebDataset(str(tmp_path / "shards/shard-000000.tar"), shardshuffle=False)
     samples = list(dataset)
-    assert [sample["__key__"] for sample in samples] == list(source.clip_ids)
+    assert [sample["__key__"] for sample in samples] == [f"sphere-{i:04d}" for i in range(7)]
     description = json.loads(samples[2]["json"])
     clip = make_small(2)
     assert description["prompt"] == clip.prompt
@@ -144,7 +149,7 @@ def test_another_source_or_coding_replaces_the_shards(source: ClipSource, tmp_pa
     if change == "fingerprint":
         source = dataclasses.replace(source, fingerprint="v2")
     if change == "length":
-        source = dataclasses.replace(source, clip_ids=source.clip_ids[:3])
+        source = dataclasses.replace(source, count=3)
     write_shards(source, str(tmp_path / "old"), clips_per_shard=2, coding=coding)
     write_shards(source, str(tmp_path / "fresh"), clips_per_shard=2, coding=coding)
     assert contents(tmp_path / "old") == contents(tmp_path / "fresh")
@@ -166,17 +171,174 @@ def test_a_failing_clip_stops_the_run_and_keeps_the_shards_before_it(
     assert not ClipStore.exists(str(tmp_path))
 
 
-def test_a_clip_of_another_name_and_a_name_twice_are_refused(source: ClipSource, tmp_path: Path) -> None:
-    renamed = dataclasses.replace(source, clip_ids=["other", *source.clip_ids[1:]])
-    with pytest.raises(InvalidClipError, match="announced as 'other'"):
-        write_shards(renamed, str(tmp_path), clips_per_shard=3)
-    twice = dataclasses.replace(source, clip_ids=[source.clip_ids[0], *source.clip_ids[:6]])
-    with pytest.raises(InvalidClipError, match="occur twice: sphere-0000"):
-        write_shards(twice, str(tmp_path), clips_per_shard=3)
-    with pytest.raises(InvalidClipError, match="occurs twice"):
-        write_shards([make_small(0), make_small(0)], str(tmp_path), clips_per_shard=1)
+@pytest.mark.parametrize(
+    ("per_shard", "message"),
+    [
+        (4, r"'sphere-0000' occurs twice: clip 0 of shard-000000 and clip 3 have it"),
+        (3, r"'sphere-0000' occurs twice: clip 0 \(in shard-000000\) and clip 3 \(in shard-000001\) have it"),
+    ],
+)
+def test_two_clips_of_one_id_are_refused(source: ClipSource, tmp_path: Path, per_shard: int, message: str) -> None:
+    def repeating(index: int) -> Clip:
+        return make_small(index % 3 if index < 4 else index)
+
+    twice = dataclasses.replace(source, make=repeating)
+    for _ in range(2):  # also where the shards are already there
+        with pytest.raises(InvalidClipError, match=message):
+            write_shards(twice, str(tmp_path / "source"), clips_per_shard=per_shard)
+        assert not ClipStore.exists(str(tmp_path / "source"))
+    with pytest.raises(InvalidClipError, match=message):
+        write_shards((repeating(i) for i in range(7)), str(tmp_path / "clips"), clips_per_shard=per_shard)
+
+
+def test_wrong_arguments_are_refused(source: ClipSource, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="clips_per_shard"):
         write_shards(source, str(tmp_path), clips_per_shard=0)
+    with pytest.raises(ConfigurationError, match="backend 'dask': there are loky, ray"):
+        write_shards(source, str(tmp_path), clips_per_shard=1, backend="dask")  # type: ignore[arg-type]
+
+
+def test_an_error_in_finding_tasks_comes_through_after_the_results_before_it() -> None:
+    def tasks() -> Iterator[int]:
+        yield from range(5)
+        raise PermissionError("no entry")
+
+    found = map_in_order(abs, tasks(), jobs=2, backend="loky")
+    assert [next(found) for _ in range(5)] == list(range(5))
+    with pytest.raises(PermissionError, match="no entry"):
+        next(found)
+
+
+class TestMachines:
+    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+    def test_shares_make_the_set_that_one_machine_makes(
+        self, counting: tuple[ClipSource, list[int]], tmp_path: Path, order: tuple[int, ...]
+    ) -> None:
+        source, made = counting
+        write_shards(source, str(tmp_path / "one"), clips_per_shard=2)
+        made.clear()
+        for index in order:
+            assert not ClipStore.exists(str(tmp_path / "three"))
+            write_shards(dataclasses.replace(source, share=(index, 3)), str(tmp_path / "three"), clips_per_shard=2)
+        shares = {0: [0, 1, 6], 1: [2, 3], 2: [4, 5]}
+        assert made == [clip for index in order for clip in shares[index]]
+        assert contents(tmp_path / "three") == contents(tmp_path / "one")
+
+    def test_an_unfinished_set_says_how_much_is_missing_and_is_not_loaded(
+        self, source: ClipSource, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("INFO", logger="phys4d_kedro")
+        write_shards(dataclasses.replace(source, share=(1, 3)), str(tmp_path), clips_per_shard=2)
+        assert "3 of 4 shards" in caplog.text
+        with pytest.raises(CorruptShardError, match="other machines are still at it"):
+            ClipStore(str(tmp_path))
+
+    def test_any_run_completes_what_all_have_made(self, counting: tuple[ClipSource, list[int]], tmp_path: Path) -> None:
+        source, made = counting
+        write_shards(source, str(tmp_path), clips_per_shard=2)
+        before = contents(tmp_path)
+        for share in ((1, 2), (0, 1), (7, 9)):  # the last has no shard of its own
+            (tmp_path / "index.json").unlink()
+            made.clear()
+            write_shards(dataclasses.replace(source, share=share), str(tmp_path), clips_per_shard=2)
+            assert made == []
+            assert contents(tmp_path) == before
+
+    def test_what_another_source_left_counts_as_missing_and_is_never_read(
+        self, source: ClipSource, tmp_path: Path
+    ) -> None:
+        write_shards(source, str(tmp_path / "set"), clips_per_shard=2)
+        changed = dataclasses.replace(source, fingerprint="v2", count=5, make=make_other)
+        write_shards(dataclasses.replace(changed, share=(0, 2)), str(tmp_path / "set"), clips_per_shard=2)
+        assert not ClipStore.exists(str(tmp_path / "set"))
+        write_shards(dataclasses.replace(changed, share=(1, 2)), str(tmp_path / "set"), clips_per_shard=2)
+        store = ClipStore(str(tmp_path / "set"))
+        assert store.ids == [f"other-{i}" for i in range(5)]
+        assert (tmp_path / "set/shards/shard-000003.tar").exists()  # of the old source; several machines remove nothing
+
+    def test_the_index_of_a_machine_that_was_faster_stays(self, source: ClipSource, tmp_path: Path) -> None:
+        """It may have been written between this machine's look at the other's parts and its own end."""
+        write_shards(source, str(tmp_path), clips_per_shard=2)
+        (tmp_path / "manifest/shard-000001.parquet").unlink()
+        write_shards(dataclasses.replace(source, share=(0, 2)), str(tmp_path), clips_per_shard=2)
+        assert ClipStore.exists(str(tmp_path))
+        with pytest.raises(CorruptShardError, match=r"shard-000001\.parquet' is missing"):
+            ClipStore(str(tmp_path))[3]
+
+    def test_processes_that_end_together_leave_a_whole_set(self, source: ClipSource, tmp_path: Path) -> None:
+        def finish(index: int) -> None:
+            share = dataclasses.replace(source, share=(index, 4))
+            write_shards(share, str(tmp_path), clips_per_shard=2)
+
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(finish, range(4)))
+        assert len(ClipStore(str(tmp_path))) == 7
+
+
+def make_other(index: int) -> Clip:
+    return make_small(index).with_(clip_id=f"other-{index}")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_million_clips_start_at_once_in_little_memory(tmp_path: Path, jobs: int) -> None:
+    source = ClipSource(count=1_000_000, fingerprint="f", make=only_the_first, description="Many")
+    tracemalloc.start()
+    start = time.monotonic()
+    try:
+        with pytest.raises(InvalidClipError, match="the second clip was asked for"):
+            write_shards(source, str(tmp_path), clips_per_shard=64, jobs=jobs)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert time.monotonic() - start < 20
+    assert peak < 20e6
+
+
+def only_the_first(index: int) -> Clip:
+    if index:
+        time.sleep(0.05)
+        raise InvalidClipError("the second clip was asked for")
+    return make_small(index)
+
+
+def test_the_census_of_many_ids_is_small_and_finds_the_one_that_repeats() -> None:
+    fs, root = fsspec.filesystem("memory"), "/census"
+    census = manifest.Census()
+    ids = [f"train-ball_ramp-{i:012x}-v0-t0" for i in range(200_000)]
+    ids[150_000] = ids[3]
+    per_shard = 50_000
+    for k in range(4):
+        rows = [{"clip_id": clip_id, "content_hash": "0"} for clip_id in ids[k * per_shard : (k + 1) * per_shard]]
+        manifest.write_part(fs, root, manifest.ShardEntry(f"s{k}", "f", per_shard, 0, ""), rows)
+    tracemalloc.start()
+    for k in range(4):
+        census.add(*manifest.read_part(fs, root, f"s{k}", census.COLUMNS))
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 20 * len(ids)
+    with pytest.raises(InvalidClipError, match=r"clip 3 \(in s0\) and clip 150000 \(in s3\)"):
+        census.refuse_duplicates(fs, root)
+
+
+def test_redraws_are_a_column_of_the_manifest(tmp_path: Path) -> None:
+    clips = [make_small(0).with_(parameters={"redraws": 2}), make_small(1)]
+    write_shards(clips, str(tmp_path), clips_per_shard=1)
+    redraws = ClipStore(str(tmp_path)).manifest["redraws"]
+    assert str(redraws.dtype) == "Int64"
+    assert redraws[0] == 2
+    assert redraws.isna().tolist() == [False, True]
+
+
+def test_a_pickled_store_leaves_behind_what_it_has_read(source: ClipSource, tmp_path: Path) -> None:
+    write_shards(source, str(tmp_path), clips_per_shard=2)
+    fresh = len(pickle.dumps(ClipStore(str(tmp_path))))
+    store = ClipStore(str(tmp_path))
+    assert (len(store.ids), len(store.manifest), store[6].clip_id) == (7, 7, "sphere-0006")
+    assert len(pickle.dumps(store)) == fresh
+    part = store.subset(["sphere-0004", "sphere-0001"])
+    copy = pickle.loads(pickle.dumps(part))
+    assert copy.ids == part.ids == ["sphere-0004", "sphere-0001"]
+    assert copy[0].content_hash() == store.read("sphere-0004").content_hash()
 
 
 class SmallDisk(LocalFileSystem):
@@ -256,8 +418,7 @@ def slow(index):
     time.sleep(0.1)
     return make_small(index)
 
-ids = [f"sphere-{{i:04d}}" for i in range(7)]
-write_shards(ClipSource(clip_ids=ids, fingerprint="v1", make=slow, description="s"), sys.argv[1], clips_per_shard=2)
+write_shards(ClipSource(count=7, fingerprint="v1", make=slow, description="s"), sys.argv[1], clips_per_shard=2)
 """
 
 

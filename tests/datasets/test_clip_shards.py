@@ -1,6 +1,7 @@
 """The Kedro dataset of clips."""
 
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.datasets.clip_shards import ClipShardsDataset
-from phys4d_kedro.errors import CorruptShardError
+from phys4d_kedro.errors import ConfigurationError, CorruptShardError
 
 make_small = partial(make_clip, height=16, width=16, frames=5)
 
@@ -26,9 +27,7 @@ def test_catalog_entry_saves_a_source_and_loads_a_store(tmp_path: Path) -> None:
     }
     catalog = DataCatalog.from_config({"clips": entry})
     assert not catalog.exists("clips")
-    source = ClipSource(
-        clip_ids=["sphere-0000", "sphere-0001", "sphere-0002"], fingerprint="f", make=make_small, description="d"
-    )
+    source = ClipSource(count=3, fingerprint="f", make=make_small, description="d")
     catalog.save("clips", source)
     assert catalog.exists("clips")
     store = catalog.load("clips")
@@ -56,3 +55,26 @@ def test_an_interrupted_set_does_not_exist_and_says_so(tmp_path: Path) -> None:
 def test_wrong_coding_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="rgb"):
         ClipShardsDataset(filepath=str(tmp_path), coding={"rgb": "gif"})
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="ray is installed")
+def test_ray_that_is_not_installed_is_named_with_its_extra(tmp_path: Path) -> None:
+    dataset = ClipShardsDataset(filepath=str(tmp_path), backend="ray")
+    with pytest.raises(DatasetError, match=r"backend 'ray': .*extra 'ray' \(pip install -e '\.\[ray\]'\)") as caught:
+        dataset.save(ClipSource(count=3, fingerprint="f", make=make_small, description="d"))
+    assert isinstance(caught.value.__cause__, ConfigurationError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ray_cluster_makes_the_same_files(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+    source = ClipSource(count=5, fingerprint="f", make=make_small, description="d")
+    ray.init(num_cpus=2, include_dashboard=False)
+    try:
+        for backend in ("loky", "ray"):
+            ClipShardsDataset(filepath=str(tmp_path / backend), clips_per_shard=2, jobs=2, backend=backend).save(source)
+    finally:
+        ray.shutdown()
+    files = [path.relative_to(tmp_path / "loky") for path in (tmp_path / "loky").rglob("*") if path.is_file()]
+    assert len(files) == 7
+    assert all((tmp_path / "loky" / file).read_bytes() == (tmp_path / "ray" / file).read_bytes() for file in files)

@@ -1,28 +1,71 @@
 """Clips of every scene: deterministic, distinct, in view, and with annotations that agree with each other."""
 
+import pickle
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+from kedro.config import OmegaConfigLoader
 from pydantic import ValidationError
 
 from phys4d_kedro.clips.clip import Clip
-from phys4d_kedro.errors import ConfigurationError
-from phys4d_kedro.simulation.config import SimulationConfig
+from phys4d_kedro.clips.shards import write_shards
+from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.errors import ConfigurationError, InvalidClipError
+from phys4d_kedro.pipelines.simulation.nodes import validate_unseen_clips
+from phys4d_kedro.simulation.config import MOST_SAMPLES, SimulationConfig, Split
 from phys4d_kedro.simulation.description import Description, Part, Thing
-from phys4d_kedro.simulation.generate import ClipKey, draw_simulation, make_clip, simulation_source
-from phys4d_kedro.simulation.randomization import Draw, draw_substance
+from phys4d_kedro.simulation.generate import (
+    ClipKey,
+    build_scene,
+    clip_key,
+    draw_simulation,
+    make_clip,
+    simulation_source,
+)
+from phys4d_kedro.simulation.randomization import Choice, Draw, Integer, Range, Uniform, draw_substance
+from phys4d_kedro.simulation.rendering import kernels
 from phys4d_kedro.simulation.rendering.scene import Sphere
 from phys4d_kedro.simulation.scenes import SCENES, Scene
+from phys4d_kedro.simulation.space import scene_space
+
+from .conftest import configure_simulation
 
 Configure = Callable[..., SimulationConfig]
-NAMES = list(SCENES)
+# Rigid bodies are quick to simulate.
+NAMES = [
+    "ball_collide",
+    "ball_ramp",
+    "ball_train",
+    "block_domino",
+    "ball_in_basket",
+    "two_balls_pass",
+    "ball_and_block_fall",
+    "stable_blocks",
+    "unstable_block_stack",
+]
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def configure() -> Configure:
+    """See `configure_simulation`; these scenes alone."""
+    return partial(configure_simulation, scenes=NAMES)
+
+
+@pytest.fixture(scope="module")
+def clips(configure: Configure) -> dict[str, Clip]:
+    """A clip of every one of these scenes at the default's size."""
+    source = simulation_source(configure(height=64, width=64, frames=17, samples=8), "heldout")
+    return {clip.scene: clip for clip in map(source.make, range(len(source)))}
 
 
 class TestDeterminism:
@@ -51,8 +94,11 @@ class TestDeterminism:
         assert simulation_source(configure(), "train").fingerprint == first
         assert simulation_source(configure(quality={"min_clips": 5}), "train").fingerprint == first
         assert simulation_source(configure(heldout={"clips": 3}), "train").fingerprint == first
+        assert simulation_source(configure(machines={"count": 4, "index": 1}), "train").fingerprint == first
         changed = [
             simulation_source(configure(), "heldout"),
+            simulation_source(configure(), "validation"),
+            simulation_source(configure(scenes=NAMES[:3]), "train"),
             simulation_source(configure(seed=1), "train"),
             simulation_source(configure(height=48), "train"),
             simulation_source(configure(train={"clips": 9, "views": 2}), "train"),
@@ -66,29 +112,158 @@ class TestDeterminism:
         keys = [ClipKey("train", index, 0, 0) for index in range(6)]
         counts = [make_clip(config, key).parameters["redraws"] for key in keys]
         assert sum(counts) > 0
-        assert [make_clip(config, key).parameters["redraws"] for key in keys] == counts
+        again = [make_clip(config, key) for key in keys]
+        assert [clip.parameters["redraws"] for clip in again] == counts
+        assert [sum(clip.parameters["dropped"].values()) for clip in again] == counts
+        assert {kind for clip in again for kind in clip.parameters["dropped"]} == {"the first frame shows too little"}
 
 
 class TestSplits:
     def test_configurations_are_unique_and_splits_disjoint(self) -> None:
         # Only declared: what can be simulated among them is a subset.
-        hashes = []
-        for split in ("train", "heldout"):
-            for simulation in range(400):
+        hashes, names = [], list(SCENES)
+        for split in get_args(Split):
+            for simulation in range(200):
                 draw = Draw(ClipKey(split, simulation, 0, 0).rng(0, 0, 0))
-                SCENES[NAMES[simulation % len(NAMES)]].declare(draw)
+                SCENES[names[simulation % len(names)]].declare(draw)
                 hashes.append(draw.configuration_hash())
-        assert len(set(hashes)) == 800
+        assert len(set(hashes)) == 4 * 200
 
-    def test_ids_are_unique_and_scenes_take_turns(self, configure: Configure) -> None:
-        config = configure(train={"clips": 80, "views": 2, "takes": 2}, heldout={"clips": 20})
-        train, heldout = (simulation_source(config, split).clip_ids for split in ("train", "heldout"))
-        assert len({*train, *heldout}) == 100
-        assert train[:5] == [
-            *(f"train-ball_collide-000000-{name}" for name in ("v0-t0", "v0-t1", "v1-t0", "v1-t1")),
-            "train-ball_ramp-000001-v0-t0",
+    def test_keys_are_unique_and_scenes_take_turns(self, configure: Configure) -> None:
+        sizes = configure(train={"clips": 80, "views": 2, "takes": 2}).train
+        keys = [clip_key("train", sizes, index) for index in range(80)]
+        assert len(set(keys)) == 80
+        assert keys[:5] == [
+            ClipKey("train", *parts) for parts in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0)]
         ]
-        assert {name.split("-")[1] for name in heldout} == set(NAMES)
+        assert keys[-1] == ClipKey("train", 19, 1, 1)
+
+    def test_an_id_carries_the_hash_of_the_configuration(self, clips: dict[str, Clip]) -> None:
+        for name, clip in clips.items():
+            short = clip.parameters["configuration_hash"][:12]
+            assert clip.clip_id == f"heldout-{name}-{short}-v0-t0"
+
+    def test_a_configuration_that_is_drawn_twice_is_refused_by_name(
+        self, configure: Configure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """A scene that has but two configurations; the third simulation must repeat one."""
+
+        def declare(draw: Draw) -> Description:
+            draw.sign("side")
+            return SCENES["ball_and_block_fall"].declare(Draw(np.random.default_rng(0)))
+
+        monkeypatch.setitem(SCENES, "two_states", Scene("two_states", "rigid_bodies", declare))
+        source = simulation_source(configure(scenes=["two_states"], train={"clips": 3}), "train")
+        for per_shard in (1, 3):
+            with pytest.raises(InvalidClipError, match=r"'train-two_states-[0-9a-f]{12}-v0-t0' occurs twice: clip \d"):
+                write_shards(source, str(tmp_path / f"{per_shard}"), clips_per_shard=per_shard)
+
+    def test_unseen_scenes_are_in_no_other_split(self, configure: Configure) -> None:
+        config = configure(scenes=NAMES[:2], unseen={"clips": 3, "scenes": NAMES[2:4]})
+        source = simulation_source(config, "unseen")
+        assert len(source) == 3
+        assert [source.make(index).scene for index in range(3)] == [NAMES[2], NAMES[3], NAMES[2]]
+        with pytest.raises(IndexError, match="clip 3 of split 'unseen' with 3 clips"):
+            source.make(3)
+        fewer = configure(scenes=NAMES[:1], unseen={"clips": 3, "scenes": NAMES[2:4]})
+        assert simulation_source(fewer, "unseen").fingerprint == source.fingerprint
+
+    def test_without_unseen_scenes_the_split_is_an_empty_set(self, configure: Configure, tmp_path: Path) -> None:
+        write_shards(simulation_source(configure(), "unseen"), str(tmp_path), clips_per_shard=4)
+        store = ClipStore(str(tmp_path))
+        assert len(store) == len(store.manifest) == 0
+        assert validate_unseen_clips(store, configure())["clips"] == 0
+
+    def test_unseen_clips_are_validated_against_the_categories_of_their_scenes(
+        self, configure: Configure, tmp_path: Path
+    ) -> None:
+        quality = {"categories": ["rigid_bodies", "fluids"], "max_motion": 2}
+        config = configure(scenes=NAMES[:1], unseen={"clips": 1, "scenes": NAMES[1:2]}, quality=quality)
+        write_shards(simulation_source(config, "unseen"), str(tmp_path), clips_per_shard=4)
+        assert validate_unseen_clips(ClipStore(str(tmp_path)), config)["categories"] == {"rigid_bodies": 1}
+
+
+class TestScale:
+    def test_a_million_clips_are_described_at_once(self, configure: Configure) -> None:
+        config = configure(train={"clips": 1_000_000, "views": 2})
+        tracemalloc.start()
+        source = simulation_source(config, "train")
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+        tracemalloc.stop()
+        assert len(source) == 1_000_000
+        assert len(pickle.dumps(source)) < 10_000
+        assert source.make(999_999).parameters["simulation"] == "train-499999"
+
+    def test_machines_of_the_command_line_share_the_shards_out(self) -> None:
+        runtime = {"simulation": {"machines": {"count": 16, "index": 3}}}
+        loader = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local", runtime_params=runtime)
+        config = SimulationConfig.model_validate(loader["parameters"]["simulation"])
+        assert simulation_source(config, "train").share == (3, 16)
+
+    def test_the_most_samples_are_the_renderer_s(self) -> None:
+        assert MOST_SAMPLES == kernels.MOST_SAMPLES
+
+
+class TestSpace:
+    @pytest.mark.parametrize("name", SCENES)
+    def test_every_value_lies_in_its_declared_range(self, name: str) -> None:
+        space = scene_space(name)
+        for seed in range(1000, 1100):
+            draw = Draw(np.random.default_rng(seed))
+            SCENES[name].declare(draw)
+            assert list(draw.values) == list(draw.space)
+            assert set(draw.space) <= set(space)
+            for attribute, value in draw.values.items():
+                assert lies_in(value, draw.space[attribute]), attribute
+                assert lies_in(value, space[attribute]), attribute
+
+    def test_what_is_drawn_only_sometimes_and_from_changing_ranges_is_united(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def declare(draw: Draw) -> Description:
+            size = draw.integer("size", 1, 2)
+            draw.uniform("speed", size, 2 * size)
+            draw.choice("colour", ("red", "blue") if size == 1 else ("blue", "green"))
+            if size == 2:
+                draw.sign("side")
+            return Description(things=[], prompt="", centre=(0.0, 0.0, 0.0), radius=1.0)
+
+        monkeypatch.setitem(SCENES, "changing", Scene("changing", "rigid_bodies", declare))
+        space = scene_space("changing")
+        colours = space.pop("colour")
+        assert space == {"size": Integer(1, 2), "speed": Uniform(1, 4), "side": Integer(0, 1)}
+        assert isinstance(colours, Choice)
+        assert set(colours.options) == {"red", "blue", "green"}
+
+    def test_a_mixed_declaration_and_an_unknown_scene_are_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def declare(draw: Draw) -> Description:
+            if draw.sign("kind") > 0:
+                draw.uniform("odd", 0, 1)
+            else:
+                draw.choice("odd", ("a", "b"))
+            return Description(things=[], prompt="", centre=(0.0, 0.0, 0.0), radius=1.0)
+
+        monkeypatch.setitem(SCENES, "mixed", Scene("mixed", "rigid_bodies", declare))
+        with pytest.raises(ConfigurationError, match="scene 'mixed': 'odd' is drawn as"):
+            scene_space("mixed")
+        with pytest.raises(ConfigurationError, match=r"no scene 'ball_colide'; there are .*ball_collide"):
+            scene_space("ball_colide")
+
+    def test_views_remember_camera_and_looks(self, configure: Configure) -> None:
+        config, key = configure(), ClipKey("train", 0, 0, 0)
+        draw = Draw(key.rng(0, 2, 0))
+        build_scene(config, draw_simulation(config, key), draw, key)
+        assert {"camera_fov", "ground", "sun_azimuth"} <= set(draw.space)
+        assert draw.space["camera_fov"] == Uniform(38, 60)
+        assert all(lies_in(value, draw.space[name]) for name, value in draw.values.items())
+
+
+def lies_in(value: float | str, declared: Range) -> bool:
+    """Whether a range holds a value."""
+    if isinstance(declared, Choice):
+        return value in declared.options
+    assert not isinstance(value, str)
+    return declared.low <= value <= declared.high and (isinstance(declared, Uniform) or isinstance(value, int))
 
 
 class TestViewsAndTakes:
@@ -97,7 +272,7 @@ class TestViewsAndTakes:
         """Two views of two takes of a ball collision."""
         config = configure(scenes=["ball_collide"], train={"clips": 4, "views": 2, "takes": 2}, track_points=32)
         source = simulation_source(config, "train")
-        return {source.clip_ids[index][-5:]: source.make(index) for index in range(4)}
+        return {clip.clip_id[-5:]: clip for clip in map(source.make, range(4))}
 
     def test_views_share_the_simulation(self, configure: Configure, four: dict[str, Clip]) -> None:
         first, second = four["v0-t0"], four["v1-t0"]
@@ -188,7 +363,9 @@ class TestErrors:
 
     def test_a_scene_that_cannot_be_simulated_is_named(self, configure: Configure, overlapping: str) -> None:
         config = configure(scenes=[overlapping])
-        with pytest.raises(ConfigurationError, match=r"scene 'overlapping': .*50 tries, the last: .*overlap by 100 mm"):
+        with pytest.raises(
+            ConfigurationError, match=r"scene 'overlapping': .*50 tries, the last: .*overlap at the start by 100 mm"
+        ):
             make_clip(config, ClipKey("train", 0, 0, 0))
 
     def test_a_scene_that_stays_still_is_named(self, configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,13 +384,22 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"scenes": ["ball_colide"]}, "no scenes ball_colide; there are ball_collide, ball_ramp"),
+            ({"scenes": ["ball_colide"]}, "no scenes ball_colide; there are .*ball_collide"),
             ({"camera": {"motions": ["zoom"]}}, "camera.motions.0\n.*'static', 'orbit' or 'dolly'"),
             ({"camera": {"distance": [2, 1]}}, r"camera.distance\n.*the lower bound comes first; write \[1.0, 2.0\]"),
             ({"camera": {"elevation": [-5, 20]}}, "camera.elevation.0\n.*greater than or equal to 1"),
             ({"frames": 16}, "frames\n.*1 \\+ 4k"),
             ({"train": {"clips": 1, "takes": 3}}, "train.takes\n"),
             ({"seed": -1}, "seed\n"),
+            ({"samples": 33}, "samples\n.*less than or equal to 32"),
+            ({"unseen": {"clips": 3}}, "unseen.scenes\n.*Field required"),
+            ({"unseen": {"clips": 3, "scenes": ["ball_colide"]}}, "unseen.scenes\n.*no scenes ball_colide"),
+            (
+                {"unseen": {"clips": 3, "scenes": ["ball_ramp"]}},
+                "unseen\n.*ball_ramp cannot be in unseen.scenes and in",
+            ),
+            ({"machines": {"count": 4, "index": 4}}, "machines.index\n.*4 machines are numbered 0 to 3"),
+            ({"machines": {"count": 0}}, "machines.count\n"),
             ({"sample": 4}, "sample\n.*Extra inputs"),
         ],
     )

@@ -5,17 +5,18 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from fsspec import AbstractFileSystem
+from numpy.typing import NDArray
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.files import written_whole
-from phys4d_kedro.errors import CorruptShardError
+from phys4d_kedro.errors import CorruptShardError, InvalidClipError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 INDEX = "index.json"
 
 
@@ -47,7 +48,10 @@ class Index:
 
 
 def summarise(clip: Clip) -> dict[str, Any]:
-    """The manifest columns that follow from a clip's content; statistics are null where the array is absent."""
+    """The manifest columns that follow from a clip's content; statistics are null where the array is absent.
+
+    `redraws` counts the configurations and cameras that were dropped for this clip; null where it is not simulated.
+    """
     height, width = clip.size
     row = {key: value for key, value in clip.metadata().items() if key != "parameters"}
     row |= {
@@ -62,6 +66,7 @@ def summarise(clip: Clip) -> dict[str, Any]:
         "depth_valid_share": None,
         "motion_max": None,
         "motion_valid_share": None,
+        "redraws": clip.parameters.get("redraws"),
     }
     if clip.depth is not None:
         hit = clip.depth[np.isfinite(clip.depth)]
@@ -91,8 +96,8 @@ def _schema() -> Any:
         "clip_id": text, "shard": text, "offset": integer, "size": integer, "content_hash": text,
         "frames": integer, "height": integer, "width": integer, "fps": real, "source": text, "category": text,
         "scene": text, "seed": integer, "prompt": text, "keys": pa.list_(text), "depth_min": real, "depth_max": real,
-        "depth_valid_share": real, "motion_max": real, "motion_valid_share": real, "parameters": text,
-        "members": text,
+        "depth_valid_share": real, "motion_max": real, "motion_valid_share": real, "redraws": integer,
+        "parameters": text, "members": text,
     }  # fmt: skip
     return pa.schema(list(columns.items()))
 
@@ -119,14 +124,20 @@ def write_part(fs: AbstractFileSystem, root: str, entry: ShardEntry, rows: list[
         file.write(buffer.getvalue())
 
 
-def read_part(fs: AbstractFileSystem, root: str, shard: str) -> tuple[ShardEntry, pd.DataFrame]:
-    """Read the manifest part of a shard. Raises CorruptShardError when it is missing or not a manifest part."""
+def read_part(
+    fs: AbstractFileSystem, root: str, shard: str, columns: list[str] | None = None
+) -> tuple[ShardEntry, pd.DataFrame]:
+    """Read the manifest part of a shard, or some columns of it.
+
+    Raises:
+        CorruptShardError: it is missing or not a manifest part.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = part_path(root, shard)
     try:
-        table = pq.read_table(io.BytesIO(fs.cat_file(path)))
+        table = pq.read_table(io.BytesIO(fs.cat_file(path)), columns=columns)
         entry = ShardEntry(**json.loads(table.schema.metadata[b"shard"]))
     except FileNotFoundError as error:
         raise CorruptShardError(
@@ -138,7 +149,8 @@ def read_part(fs: AbstractFileSystem, root: str, shard: str) -> tuple[ShardEntry
             "set again: only this shard is remade"
         ) from error
     frame = table.to_pandas()
-    frame["seed"] = frame["seed"].astype("Int64")
+    for column in {"seed", "redraws"} & set(frame):
+        frame[column] = frame[column].astype("Int64")
     return entry, frame
 
 
@@ -165,3 +177,54 @@ def read_index(fs: AbstractFileSystem, root: str) -> Index | None:
         raise CorruptShardError(
             f"'{path}' is not a clip index ({error}); delete it and run the pipeline that makes this data set again"
         ) from error
+
+
+class Census:
+    """What all manifest parts of a set say together, read one after the other; 8 bytes a clip stay in memory."""
+
+    COLUMNS: ClassVar[list[str]] = ["clip_id", "content_hash"]
+
+    def __init__(self) -> None:
+        self.entries: list[ShardEntry] = []
+        self._contents = hashlib.sha256()
+        self._ids: list[NDArray[np.uint64]] = []
+
+    def add(self, entry: ShardEntry, rows: pd.DataFrame) -> None:
+        """Take in the next part; of its rows, COLUMNS."""
+        self.entries.append(entry)
+        for content in rows["content_hash"]:
+            self._contents.update(content.encode())
+        self._ids.append(np.array([_short_hash(clip_id) for clip_id in rows["clip_id"]], dtype=np.uint64))
+
+    @property
+    def content_hash(self) -> str:
+        """That of the clips' content hashes, in order."""
+        return self._contents.hexdigest()
+
+    def refuse_duplicates(self, fs: AbstractFileSystem, root: str) -> None:
+        """Raises InvalidClipError, naming both clips, where two have one id."""
+        keys = np.concatenate([np.empty(0, np.uint64), *self._ids])
+        order = np.argsort(keys, kind="stable")
+        equal = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
+        starts = np.cumsum([0, *(entry.clips for entry in self.entries)])
+        for place in equal:
+            found = []
+            for position in order[place : place + 2]:
+                shard = int(np.searchsorted(starts, position, side="right")) - 1
+                name = self.entries[shard].name
+                _, rows = read_part(fs, root, name, self.COLUMNS)
+                found.append((rows["clip_id"].iloc[position - starts[shard]], f"clip {position} (in {name})"))
+            (first, where), (second, elsewhere) = found
+            if first == second:
+                raise twice(first, where, elsewhere)
+
+
+def twice(clip_id: str, first: str, second: str) -> InvalidClipError:
+    """The error to raise where two clips have one id; `first` and `second` say which they are."""
+    return InvalidClipError(
+        f"clip id '{clip_id}' occurs twice: {first} and {second} have it; ids are unique within a set of clips"
+    )
+
+
+def _short_hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

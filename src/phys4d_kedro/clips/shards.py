@@ -6,9 +6,11 @@ import json
 import logging
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Any, BinaryIO
+from functools import partial
+from itertools import chain, groupby, islice
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from fsspec import AbstractFileSystem
 
@@ -17,8 +19,11 @@ from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.codecs import encode
 from phys4d_kedro.clips.config import ClipCoding
 from phys4d_kedro.clips.files import open_root, written_whole
-from phys4d_kedro.clips.source import ClipSource
-from phys4d_kedro.errors import ConfigurationError, CorruptShardError, InvalidClipError, Phys4DError
+from phys4d_kedro.clips.source import Backend, ClipSource, check_backend, map_in_order
+from phys4d_kedro.errors import ConfigurationError, CorruptShardError, Phys4DError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 
@@ -51,25 +56,33 @@ def write_shards(
     *,
     clips_per_shard: int,
     jobs: int = 1,
+    backend: Backend = "loky",
     coding: ClipCoding | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> None:
     """Write clips to a folder of shards, shard by shard; `ClipStore` reads them.
 
     A `ClipSource` is resumed: a shard stays when its manifest part is whole, says that it came from the same source
-    and coding, and the hash of the tar agrees; the others are made by `jobs` processes. The files of a resumed run are
-    byte-identical to those of an undisturbed one. A plain iterable of clips is written as it comes, from the start.
+    and coding, and the hash of the tar agrees; the others are made by `jobs` processes (see `map_in_order`). The files
+    of a resumed run are byte-identical to those of an undisturbed one. A plain iterable of clips is written as it
+    comes, from the start.
+
+    Where the source is shared out over machines, each writes its own shards to the same folder. Whichever finds that
+    all are there completes the set; the others end without it.
 
     Raises:
+        ConfigurationError: Ray is asked for and not installed.
+        InvalidClipError: two clips have one id.
         StorageFullError: the disk is full; complete shards stay.
         Phys4DError: whatever the source raises on a clip that it cannot make.
     """
     if clips_per_shard < 1 or jobs == 0:
         raise ConfigurationError(f"clips_per_shard must be at least 1 and jobs not 0, not {clips_per_shard} and {jobs}")
+    check_backend(backend)
     fs, root = open_root(path, storage_options)
     writer = _Writer(fs, root, clips_per_shard, coding or ClipCoding())
     if isinstance(source, ClipSource):
-        writer.resume(source, jobs)
+        writer.resume(source, jobs, backend)
     else:
         writer.stream(source)
 
@@ -81,54 +94,77 @@ class _Writer:
     clips_per_shard: int
     coding: ClipCoding
 
-    def resume(self, source: ClipSource, jobs: int) -> None:
-        ids = list(source.clip_ids)
-        if len(set(ids)) < len(ids):
-            twice = sorted({i for i in ids if ids.count(i) > 1})
-            raise InvalidClipError(f"{source.description}: clip ids occur twice: {', '.join(twice[:10])}")
-        slices = [range(i, min(i + self.clips_per_shard, len(ids))) for i in range(0, len(ids), self.clips_per_shard)]
-        fingerprints = [self._fingerprint(source, [ids[i] for i in clips]) for clips in slices]
-        kept = [self._verified(_name(k), fingerprint) for k, fingerprint in enumerate(fingerprints)]
-        index = self._index_if_readable()
-        if index and index.fingerprint == source.fingerprint and index.shards == kept:
-            logger.info("%s: all %d clips are in place at %s", source.description, len(ids), self.root)
-            return
-        self._invalidate()
-        missing = [k for k, entry in enumerate(kept) if entry is None]
-        wanted = [i for k in missing for i in slices[k]]
-        if len(wanted) < len(ids):
-            logger.info("%s: %d of %d clips are in place", source.description, len(ids) - len(wanted), len(ids))
-        clips = _made(source, wanted, self.coding, jobs)
-        for k in missing:
-            self._write(_name(k), fingerprints[k], islice(clips, len(slices[k])))
-        self._finish(source.fingerprint, len(slices))
+    def resume(self, source: ClipSource, jobs: int, backend: Backend) -> None:
+        if not self._is_of(source, self._index_if_readable()):
+            self._invalidate()
+        share = self._share(source)
+        with _progress(sum(len(self._clips(source, k)) for k in share), source.description) as bar:
+            make = partial(_encoded, source.make, self.coding)
+            with closing(map_in_order(make, self._missing(source, share, bar), jobs=jobs, backend=backend)) as made:
+                for k, clips in groupby(made, key=lambda numbered: numbered[0] // self.clips_per_shard):
+                    self._write(_name(k), self._fingerprint(source, k), _counted(clips, bar))
+        self._finish(source, self._count(source))
 
     def stream(self, clips: Iterable[Clip]) -> None:
         self._invalidate()
-        encoded = (encode_clip(clip, self.coding) for clip in _distinct(clips))
+        encoded = (encode_clip(clip, self.coding) for clip in clips)
         shards = 0
         for first in encoded:
             self._write(_name(shards), None, chain([first], islice(encoded, self.clips_per_shard - 1)))
             shards += 1
         self._finish(None, shards)
 
-    def _fingerprint(self, source: ClipSource, ids: list[str]) -> str:
-        facts = [manifest.FORMAT_VERSION, source.fingerprint, self.coding.model_dump(), ids]
+    def _count(self, source: ClipSource) -> int:
+        return -(-len(source) // self.clips_per_shard)
+
+    def _clips(self, source: ClipSource, shard: int) -> range:
+        start = shard * self.clips_per_shard
+        return range(start, min(start + self.clips_per_shard, len(source)))
+
+    def _share(self, source: ClipSource) -> range:
+        """The shards that are this machine's to make."""
+        index, machines = source.share
+        return range(index, self._count(source), machines)
+
+    def _fingerprint(self, source: ClipSource, shard: int) -> str:
+        clips = self._clips(source, shard)
+        facts = [manifest.FORMAT_VERSION, source.fingerprint, self.coding.model_dump(), clips.start, clips.stop]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    def _verified(self, name: str, fingerprint: str) -> manifest.ShardEntry | None:
+    def _missing(self, source: ClipSource, share: range, bar: "tqdm[NoReturn]") -> Iterator[int]:
+        """The clips to be made, found shard by shard: the first is made before the last is looked for."""
+        kept = 0
+        for k in share:
+            clips = self._clips(source, k)
+            if self._is_whole(_name(k), self._fingerprint(source, k)):
+                kept += len(clips)
+                bar.total = (bar.total or 0) - len(clips)
+                continue
+            self._invalidate()
+            yield from clips
+        if kept:
+            logger.info("%s: %d clips were in place at %s", source.description, kept, self.root)
+
+    def _is_whole(self, name: str, fingerprint: str) -> bool:
         try:
-            entry, rows = manifest.read_part(self.fs, self.root, name)
+            entry, rows = manifest.read_part(self.fs, self.root, name, manifest.Census.COLUMNS)
             if entry.fingerprint != fingerprint or entry.clips != len(rows):
-                return None
+                return False
             with self.fs.open(manifest.tar_path(self.root, name), "rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except (CorruptShardError, FileNotFoundError):
-            return None
+            return False
         if digest != entry.sha256:
             logger.warning("shard '%s' does not match its hash and is made again", name)
-            return None
-        return entry
+            return False
+        return True
+
+    def _is_of(self, source: ClipSource, index: manifest.Index | None) -> bool:
+        """Whether an index is that of the source's complete set."""
+        if index is None:
+            return False
+        expected = (source.fingerprint, len(source), self.clips_per_shard, self.coding.model_dump())
+        return (index.fingerprint, index.clips, index.clips_per_shard, index.coding) == expected
 
     def _index_if_readable(self) -> manifest.Index | None:
         try:
@@ -137,38 +173,69 @@ class _Writer:
             return None
 
     def _invalidate(self) -> None:
-        if self.fs.exists(f"{self.root}/{manifest.INDEX}"):
+        with suppress(FileNotFoundError):
             self.fs.rm_file(f"{self.root}/{manifest.INDEX}")
 
     def _write(self, name: str, fingerprint: str | None, clips: Iterable[EncodedClip]) -> None:
         """Write one shard, then the manifest part that says it is whole."""
-        rows: list[dict[str, Any]] = []
+        rows: dict[str, dict[str, Any]] = {}
         with written_whole(self.fs, manifest.tar_path(self.root, name)) as file:
             hashing = _HashingFile(file)
             with tarfile.open(fileobj=hashing, mode="w", format=tarfile.PAX_FORMAT) as tar:
-                for clip in clips:
-                    rows.append(_add(tar, clip) | {"shard": name})
-        fingerprint = fingerprint or manifest.hash_of(row["content_hash"] for row in rows)
+                for place, clip in enumerate(clips):
+                    clip_id = clip.row["clip_id"]
+                    if clip_id in rows:
+                        first = list(rows).index(clip_id)
+                        raise manifest.twice(clip_id, f"clip {first} of {name}", f"clip {place}")
+                    rows[clip_id] = _add(tar, clip) | {"shard": name}
+        fingerprint = fingerprint or manifest.hash_of(row["content_hash"] for row in rows.values())
         entry = manifest.ShardEntry(name, fingerprint, len(rows), hashing.size, hashing.hexdigest())
-        manifest.write_part(self.fs, self.root, entry, rows)
+        manifest.write_part(self.fs, self.root, entry, list(rows.values()))
 
-    def _finish(self, fingerprint: str | None, shards: int) -> None:
-        """Remove what belongs to no shard of this set, then mark it complete."""
-        ours = {path(self.root, _name(k)) for path in (manifest.tar_path, manifest.part_path) for k in range(shards)}
+    def _finish(self, source: ClipSource | None, shards: int) -> None:
+        """Mark the set complete if it is: other machines may not be done with their shards of the source."""
+        census = manifest.Census()
+        share = range(shards) if source is None else self._share(source)
+        for k in range(shards):
+            try:
+                entry, rows = manifest.read_part(self.fs, self.root, _name(k), census.COLUMNS)
+            except CorruptShardError:
+                if k in share:
+                    raise
+                continue
+            if source is None or entry.fingerprint == self._fingerprint(source, k):
+                census.add(entry, rows)
+        if missing := shards - len(census.entries):
+            logger.info("%d of %d shards at %s are still to come from other machines", missing, shards, self.root)
+            return
+        census.refuse_duplicates(self.fs, self.root)
+        self._complete(census, source)
+
+    def _complete(self, census: manifest.Census, source: ClipSource | None) -> None:
+        index = manifest.Index(
+            source.fingerprint if source else census.content_hash,
+            census.content_hash,
+            sum(entry.clips for entry in census.entries),
+            self.clips_per_shard,
+            self.coding.model_dump(),
+            census.entries,
+        )
+        if self._index_if_readable() == index:
+            return
+        if source is None or source.share == (0, 1):
+            self._remove_strays(census.entries)
+        try:
+            manifest.write_index(self.fs, self.root, index)
+        except FileNotFoundError:  # another machine came to the end at the same moment, and put its file there first
+            if self._index_if_readable() != index:
+                raise
+
+    def _remove_strays(self, entries: list[manifest.ShardEntry]) -> None:
+        """Remove what belongs to no shard of this set; nothing would read it."""
+        ours = {path(self.root, entry.name) for path in (manifest.tar_path, manifest.part_path) for entry in entries}
         for path in [*self.fs.glob(f"{self.root}/shards/*"), *self.fs.glob(f"{self.root}/manifest/*")]:
             if path not in ours:
                 self.fs.rm_file(path)
-        parts = [manifest.read_part(self.fs, self.root, _name(k)) for k in range(shards)]
-        hashes = manifest.hash_of(content for _, rows in parts for content in rows["content_hash"])
-        index = manifest.Index(
-            fingerprint or hashes,
-            hashes,
-            sum(entry.clips for entry, _ in parts),
-            self.clips_per_shard,
-            self.coding.model_dump(),
-            [entry for entry, _ in parts],
-        )
-        manifest.write_index(self.fs, self.root, index)
 
 
 def _name(shard: int) -> str:
@@ -209,39 +276,26 @@ def _add(tar: tarfile.TarFile, clip: EncodedClip) -> dict[str, Any]:
     return clip.row | {"offset": start, "size": tar.offset - start, "members": json.dumps(places)}
 
 
-def _distinct(clips: Iterable[Clip]) -> Iterator[Clip]:
-    seen: set[str] = set()
-    for clip in clips:
-        if clip.clip_id in seen:
-            raise InvalidClipError(f"clip id '{clip.clip_id}' occurs twice; ids are unique within a set of clips")
-        seen.add(clip.clip_id)
-        yield clip
-
-
-def _encoded(make: Callable[[int], Clip], index: int, clip_id: str, coding: ClipCoding) -> EncodedClip | Phys4DError:
+def _encoded(make: Callable[[int], Clip], coding: ClipCoding, index: int) -> tuple[int, EncodedClip | Phys4DError]:
     """Make and code a clip. An error made for users is returned, to be raised when its turn comes: what joblib
     raises it raises at once, before the clips that are ready are written."""
     try:
-        clip = make(index)
-        if clip.clip_id != clip_id:
-            return InvalidClipError(f"clip {index} came out as '{clip.clip_id}', announced as '{clip_id}'")
-        return encode_clip(clip, coding)
+        return index, encode_clip(make(index), coding)
     except Phys4DError as error:
-        return error
+        return index, error
 
 
-def _made(source: ClipSource, indices: list[int], coding: ClipCoding, jobs: int) -> Iterator[EncodedClip]:
-    """The clips of these indices in order, made by `jobs` processes, under a progress bar."""
-    import joblib
-    from tqdm import tqdm
-
-    tasks = ((source.make, index, source.clip_ids[index], coding) for index in indices)
-    if jobs == 1:
-        clips: Iterator[EncodedClip | Phys4DError] = (_encoded(*task) for task in tasks)
-    else:
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
-        clips = parallel(joblib.delayed(_encoded)(*task) for task in tasks)
-    for clip in tqdm(clips, total=len(indices), desc=source.description, unit="clip"):
+def _counted(clips: Iterable[tuple[int, EncodedClip | Phys4DError]], bar: "tqdm[NoReturn]") -> Iterator[EncodedClip]:
+    """The clips, as they come; raises the error that came in the place of one."""
+    for _, clip in clips:
         if isinstance(clip, Phys4DError):
             raise clip
+        bar.update()
         yield clip
+
+
+def _progress(clips: int, description: str) -> "tqdm[NoReturn]":
+    """A bar with clips a second and the time left, both from about the last fifty clips: scenes differ in cost."""
+    from tqdm import tqdm
+
+    return tqdm(total=clips, desc=description, unit="clip", smoothing=0.02)

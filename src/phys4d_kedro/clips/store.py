@@ -34,11 +34,17 @@ class ClipStore:
         index = manifest.read_index(self._fs, self._root)
         if index is None:
             raise CorruptShardError(
-                f"'{path}' holds no complete set of clips ({manifest.INDEX} is missing: never written, or "
-                "interrupted); run the pipeline that makes it: shards that are complete are kept"
+                f"'{path}' holds no complete set of clips ({manifest.INDEX} is missing: never written, "
+                "interrupted, or other machines are still at it); run the pipeline that makes it: shards that are "
+                "complete are kept"
             )
         self._index = index
         self._starts = list(accumulate((shard.clips for shard in index.shards), initial=0))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy in another process needs; what has been read stays behind."""
+        caches = {name for name, value in vars(type(self)).items() if isinstance(value, cached_property)}
+        return {name: value for name, value in vars(self).items() if name not in caches} | {"_parts": {}}
 
     @staticmethod
     def exists(path: str, *, storage_options: dict[str, Any] | None = None) -> bool:

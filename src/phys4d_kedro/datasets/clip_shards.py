@@ -8,7 +8,7 @@ from kedro.io import AbstractDataset
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.config import ClipCoding
 from phys4d_kedro.clips.shards import write_shards
-from phys4d_kedro.clips.source import ClipSource
+from phys4d_kedro.clips.source import Backend, ClipSource
 from phys4d_kedro.clips.store import ClipStore
 
 
@@ -22,9 +22,12 @@ class ClipShardsDataset(AbstractDataset[ClipSource | Iterable[Clip], ClipStore])
           filepath: data/02_intermediate/real_clips
           clips_per_shard: 64
           jobs: 2
+          backend: loky
           coding: {rgb: h264, crf: 16}
 
-    `filepath` is any fsspec path (s3://, gs://, ...); `credentials` and `fs_args` go to its file system.
+    `jobs` processes (-1: one a processor) make the clips: of this machine with the backend `loky`, of a Ray cluster
+    with `ray`, which needs the extra of that name. `filepath` is any fsspec path (s3://, gs://, ...); `credentials` and
+    `fs_args` go to its file system.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class ClipShardsDataset(AbstractDataset[ClipSource | Iterable[Clip], ClipStore])
         filepath: str,
         clips_per_shard: int = 64,
         jobs: int = 1,
+        backend: Backend = "loky",
         coding: dict[str, Any] | None = None,
         credentials: dict[str, Any] | None = None,
         fs_args: dict[str, Any] | None = None,
@@ -41,6 +45,7 @@ class ClipShardsDataset(AbstractDataset[ClipSource | Iterable[Clip], ClipStore])
         self._filepath = filepath
         self._clips_per_shard = clips_per_shard
         self._jobs = jobs
+        self._backend = backend
         self._coding = ClipCoding.model_validate(coding or {})
         self._storage_options = (credentials or {}) | (fs_args or {})
         self.metadata = metadata
@@ -56,6 +61,7 @@ class ClipShardsDataset(AbstractDataset[ClipSource | Iterable[Clip], ClipStore])
             self._filepath,
             clips_per_shard=self._clips_per_shard,
             jobs=self._jobs,
+            backend=self._backend,
             coding=self._coding,
             storage_options=self._storage_options,
         )
@@ -68,5 +74,6 @@ class ClipShardsDataset(AbstractDataset[ClipSource | Iterable[Clip], ClipStore])
             "filepath": self._filepath,
             "clips_per_shard": self._clips_per_shard,
             "jobs": self._jobs,
+            "backend": self._backend,
             "coding": self._coding.model_dump(),
         }

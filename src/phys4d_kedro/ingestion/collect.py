@@ -202,7 +202,7 @@ def _source(windows: list[Window], config: IngestionConfig) -> ClipSource:
     ]
     fingerprint = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     return ClipSource(
-        clip_ids=[window.clip_id for window in windows],
+        count=len(windows),
         fingerprint=fingerprint,
         make=make,
         description="Importing clips",

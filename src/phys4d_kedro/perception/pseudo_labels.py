@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +100,7 @@ def pseudo_label_source(stores: Sequence[ClipStore], config: PseudoLabelConfig) 
         "flow_weights": _hash_file(config.flow.weights) if config.flow.weights else None,
     }
     return ClipSource(
-        clip_ids=list(chain.from_iterable(store.ids for store in stores)),
+        count=sum(len(store) for store in stores),
         fingerprint=hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest(),
         make=_LabelClip(tuple(stores), config),
         description="pseudo-labels",

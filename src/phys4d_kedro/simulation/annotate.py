@@ -11,7 +11,8 @@ from phys4d_kedro.errors import InvalidClipError
 from phys4d_kedro.geometry.camera import transform, unproject
 from phys4d_kedro.geometry.flow import warp_residual
 from phys4d_kedro.simulation.rendering.renderer import RenderOutput, visibility
-from phys4d_kedro.simulation.rendering.scene import RenderScene
+from phys4d_kedro.simulation.rendering.scene import RenderScene, Surface
+from phys4d_kedro.simulation.surface_points import follow
 
 # Log depth. Samples between pixels err where a surface bends, at creases and outlines (up to 2 % of a 64 x 64 clip);
 # on flat surfaces, most of any clip, they err by rounding alone (1e-7).
@@ -24,30 +25,38 @@ def track_points(
 ) -> dict[str, NDArray[Any]]:
     """Tracks of up to `count` material points that frame 0 sees on moving things: see `Clip`.
 
-    A point is where a pixel's ray hits, carried by the pose of its body.
+    A point is where a pixel's ray hits, carried by the pose of its body, or along the surface it is on. Smoke and flame
+    have none.
     """
     T, H, W = image.depth.shape
-    rows, columns = np.nonzero((image.segmentation[0] > 0) & np.isfinite(image.depth[0]))
+    solid = np.isin(image.segmentation[0], [body.instance for body in scene.bodies if body.instance])
+    rows, columns = np.nonzero(solid & np.isfinite(image.depth[0]))
     chosen = np.sort(rng.choice(len(rows), size=min(count, len(rows)), replace=False))
     rows, columns = rows[chosen], columns[chosen]
     camera = scene.camera
     seen = unproject(torch.from_numpy(image.depth[0]).double(), torch.from_numpy(camera.intrinsics))
     points = transform(seen, torch.from_numpy(camera.world_from_camera[0])).numpy()[rows, columns]
-    body = _body_under(scene, points, image.segmentation[0][rows, columns])
-    poses = scene.poses[:, body]
-    local = np.einsum("nji,nj->ni", poses[0, :, :3, :3], points - poses[0, :, :3, 3])
-    moved = np.einsum("tnij,nj->tni", poses[..., :3, :3], local) + poses[..., :3, 3]
+    instances = image.segmentation[0][rows, columns]
+    moved = np.empty((T, len(points), 3))
+    for instance in np.unique(instances):
+        mine = instances == instance
+        moved[:, mine] = _carried(scene, int(instance), points[mine])
     return {
         "tracks": moved.astype(np.float32),
-        "track_instance": image.segmentation[0][rows, columns],
-        "track_visible": visibility(scene, moved, H, W) if len(body) else np.zeros((T, 0), bool),
+        "track_instance": instances,
+        "track_visible": visibility(scene, moved, H, W) if len(points) else np.zeros((T, 0), bool),
     }
 
 
-def _body_under(scene: RenderScene, points: NDArray[np.float64], instances: NDArray[np.uint16]) -> NDArray[np.int64]:
-    """A body of each point's instance; its parts move as one, so any will do."""
-    first = {body.instance: index for index, body in reversed(list(enumerate(scene.bodies)))}
-    return np.array([first[int(instance)] for instance in instances], dtype=np.int64).reshape(len(points))
+def _carried(scene: RenderScene, instance: int, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where points (N, 3) of an instance in frame 0 are in every frame (T, N, 3)."""
+    # The parts of an instance move as one, so any will do.
+    body = next(b for b, body in enumerate(scene.bodies) if body.instance == instance)
+    poses = scene.poses[:, body]
+    local = np.einsum("ji,nj->ni", poses[0, :3, :3], points - poses[0, :3, 3])
+    shape = scene.bodies[body].shape
+    ways = follow(shape, local) if isinstance(shape, Surface) else np.broadcast_to(local, (len(poses), *local.shape))
+    return np.einsum("tij,tnj->tni", poses[:, :3, :3], ways) + poses[:, None, :3, 3]
 
 
 def check_consistency(clip: Clip) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from phys4d_kedro.clips.config import ClipExpectations, ClipLength
 
@@ -13,6 +13,20 @@ def _in_order(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+def _known(names: list[str]) -> list[str]:
+    from phys4d_kedro.simulation.scenes import SCENES
+
+    unknown = sorted(set(names) - set(SCENES))
+    if unknown:
+        raise ValueError(f"no scenes {', '.join(unknown)}; there are {', '.join(SCENES)}")
+    return names
+
+
+# kernels.MOST_SAMPLES, which cannot be read without starting Warp.
+MOST_SAMPLES = 32
+
+Split = Literal["train", "validation", "heldout", "unseen"]
+SceneNames = Annotated[list[str], Field(min_length=1), AfterValidator(_known)]
 Positive = Annotated[float, Field(gt=0)]
 Elevation = Annotated[float, Field(ge=1, le=85)]
 FieldOfView = Annotated[float, Field(ge=5, le=120)]
@@ -53,6 +67,29 @@ class SplitConfig(BaseModel):
     takes: int = Field(1, ge=1, le=2, description="2 simulates each configuration again, from a slightly other state.")
 
 
+class UnseenConfig(SplitConfig):
+    """A split of scenes that no other split has."""
+
+    scenes: SceneNames = Field(description="Names of the scenes that are held out as a whole, in turn.")
+
+
+class MachinesConfig(BaseModel):
+    """Machines that share out the clips: each makes every `count`-th shard into one folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    count: int = Field(1, ge=1, description="Machines that run the same simulation.")
+    index: int = Field(0, ge=0, description="Which of them this one is, from 0.")
+
+    @field_validator("index")
+    @classmethod
+    def _below_count(cls, index: int, info: ValidationInfo) -> int:
+        count = info.data.get("count")
+        if count is not None and index >= count:
+            raise ValueError(f"{count} machines are numbered 0 to {count - 1}; raise machines.count or lower the index")
+        return index
+
+
 class SimulationConfig(BaseModel):
     """The `simulation` pipeline."""
 
@@ -63,8 +100,10 @@ class SimulationConfig(BaseModel):
     width: int = Field(ge=16, description="Columns of the images.")
     frames: ClipLength = Field(description="Frames of a clip, 1 + 4k.")
     fps: float = Field(gt=0, description="Frames a second.")
-    samples: int = Field(ge=1, description="Rays a pixel for the colours; annotations always take one.")
-    scenes: list[str] = Field(min_length=1, description="Names of the scenes to simulate, in turn.")
+    samples: int = Field(
+        ge=1, le=MOST_SAMPLES, description="Rays a pixel for the colours; annotations always take one."
+    )
+    scenes: SceneNames = Field(description="Names of the scenes to simulate, in turn.")
     camera: CameraConfig
     take_perturbation: float = Field(
         ge=0,
@@ -72,15 +111,29 @@ class SimulationConfig(BaseModel):
     )
     track_points: int = Field(ge=1, description="Material points tracked in a clip, at most.")
     train: SplitConfig
+    validation: SplitConfig = Field(SplitConfig(clips=18), description="Clips to choose between trainings by.")
     heldout: SplitConfig
+    unseen: UnseenConfig | None = Field(None, description="Clips of scenes that are in no other split; none: no clips.")
+    machines: MachinesConfig = Field(MachinesConfig(), description="Which share of the clips this machine makes.")
     quality: ClipExpectations
 
-    @field_validator("scenes")
+    @field_validator("unseen")
     @classmethod
-    def _known(cls, names: list[str]) -> list[str]:
-        from phys4d_kedro.simulation.scenes import SCENES
+    def _in_no_other_split(cls, unseen: UnseenConfig | None, info: ValidationInfo) -> UnseenConfig | None:
+        shared = sorted(set(unseen.scenes if unseen else []) & set(info.data.get("scenes", [])))
+        if shared:
+            raise ValueError(
+                f"{', '.join(shared)} cannot be in unseen.scenes and in scenes; take each out of one of the two"
+            )
+        return unseen
 
-        unknown = sorted(set(names) - set(SCENES))
-        if unknown:
-            raise ValueError(f"no scenes {', '.join(unknown)}; there are {', '.join(SCENES)}")
-        return names
+    def split(self, name: Split) -> SplitConfig | None:
+        """The size of a split; None where it has no clips."""
+        splits = {"train": self.train, "validation": self.validation, "heldout": self.heldout, "unseen": self.unseen}
+        return splits[name]
+
+    def scenes_of(self, split: Split) -> list[str]:
+        """The scenes that a split's clips show in turn."""
+        if split != "unseen":
+            return self.scenes
+        return self.unseen.scenes if self.unseen else []

@@ -1,6 +1,8 @@
 """Clips from configurations: drawn, simulated, staged, rendered, annotated, checked."""
 
 import hashlib
+import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,9 +15,10 @@ from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.annotate import check_consistency, track_points
-from phys4d_kedro.simulation.config import SimulationConfig
+from phys4d_kedro.simulation.bad_draws import BadDrawError
+from phys4d_kedro.simulation.config import SimulationConfig, Split, SplitConfig
 from phys4d_kedro.simulation.description import Description
-from phys4d_kedro.simulation.physics import BadDrawError, Rollout, roll_out
+from phys4d_kedro.simulation.physics import Rollout, roll_out
 from phys4d_kedro.simulation.randomization import Draw
 from phys4d_kedro.simulation.rendering.renderer import RenderOutput, render
 from phys4d_kedro.simulation.rendering.scene import RenderScene
@@ -27,7 +30,7 @@ Made = TypeVar("Made")
 _MOST_REDRAWS = 50
 # Shares of the first frame that show the things that can move: each of them, and all together.
 _LEAST_EACH, _LEAST_TOGETHER = 0.0005, 0.005
-_VERSION = 3  # of what a configuration becomes; part of every fingerprint, so that a change here remakes the clips
+_VERSION = 4  # of what a configuration becomes; part of every fingerprint, so that a change here remakes the clips
 
 # What tells the streams of random numbers of one simulation apart.
 _WORLD, _LOOKS, _CAMERA, _NUDGE, _TRACKS = range(5)
@@ -37,7 +40,7 @@ _WORLD, _LOOKS, _CAMERA, _NUDGE, _TRACKS = range(5)
 class ClipKey:
     """Which clip of a split: a simulation, a camera that looks at it, and a take of it."""
 
-    split: str
+    split: Split
     simulation: int
     view: int
     take: int
@@ -53,8 +56,8 @@ class ClipKey:
 class Simulation:
     """A configuration that could be simulated.
 
-    `draw` holds its attributes, `redraws` says how many draws were dropped. `rollout` is that of the clip's own take,
-    `first_take` that by which cameras are chosen, so that both takes are seen alike.
+    `draw` holds its attributes, `dropped` counts by reason the draws before it. `rollout` is that of the clip's own
+    take, `first_take` that by which cameras are chosen, so that both takes are seen alike.
     """
 
     scene: str
@@ -62,41 +65,37 @@ class Simulation:
     rollout: Rollout
     first_take: Rollout
     draw: Draw
-    redraws: int
+    dropped: Counter[str]
 
 
 @dataclass(frozen=True)
 class View:
-    """A simulation as one camera sees it; `draw` holds camera and looks, `redraws` how many cameras were dropped."""
+    """A simulation as one camera sees it; `draw` holds camera and looks, `dropped` the cameras before it by reason."""
 
     scene: RenderScene
     image: RenderOutput
     prompt: str
     draw: Draw
-    redraws: int
+    dropped: Counter[str]
 
 
-def simulation_source(config: SimulationConfig, split: str) -> ClipSource:
-    """The clips of a split ('train' or 'heldout'), yet to be made."""
-    sizes = {"train": config.train, "heldout": config.heldout}[split]
-    per_simulation = sizes.views * sizes.takes
-    keys = [
-        ClipKey(split, index // per_simulation, index % per_simulation // sizes.takes, index % sizes.takes)
-        for index in range(sizes.clips)
-    ]
-    settings = config.model_dump_json(exclude={"train", "heldout", "quality"})
-    identity = f"{_VERSION}:{settings}:{split}:{sizes.model_dump_json()}"
+def simulation_source(config: SimulationConfig, split: Split) -> ClipSource:
+    """The clips of a split, yet to be made; none where the split is not configured."""
+    sizes = config.split(split)
+    settings = config.model_dump(exclude={"scenes", "train", "validation", "heldout", "unseen", "machines", "quality"})
+    identity = [_VERSION, settings, split, config.scenes_of(split), sizes and sizes.model_dump()]
     return ClipSource(
-        clip_ids=[clip_id(config, key) for key in keys],
-        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
-        make=partial(_make, config, keys),
+        count=sizes.clips if sizes else 0,
+        fingerprint=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
+        make=partial(_make, config, split),
         description=f"Simulating {split} clips",
+        share=(config.machines.index, config.machines.count),
     )
 
 
-def clip_id(config: SimulationConfig, key: ClipKey) -> str:
-    """Such as train-ball_ramp-000012-v0-t0."""
-    return f"{key.split}-{_scene_of(config, key)}-{key.simulation:06d}-v{key.view}-t{key.take}"
+def clip_key(split: Split, sizes: SplitConfig, index: int) -> ClipKey:
+    """The key of clip `index` of a split: takes change fastest, then views, then simulations."""
+    return ClipKey(split, index // (sizes.views * sizes.takes), index // sizes.takes % sizes.views, index % sizes.takes)
 
 
 def make_clip(config: SimulationConfig, key: ClipKey) -> Clip:
@@ -109,7 +108,7 @@ def make_clip(config: SimulationConfig, key: ClipKey) -> Clip:
     simulation = draw_simulation(config, key)
     view = _draw_view(config, replace(simulation, rollout=simulation.first_take), key)
     if key.take:
-        scene, _ = build_scene(config, simulation, Draw(key.rng(config.seed, _CAMERA, view.redraws)), key)
+        scene, _ = build_scene(config, simulation, Draw(key.rng(config.seed, _CAMERA, view.dropped.total())), key)
         view = replace(view, scene=scene, image=_render(config, scene, key))
     return _clip(config, key, simulation, view)
 
@@ -123,9 +122,9 @@ def draw_simulation(config: SimulationConfig, key: ClipKey) -> Simulation:
         description = SCENES[name].declare(draw)
         return draw, description, _simulate(config, description, None)
 
-    (draw, description, first), redraws = _redraw(first_take, f"scene '{name}': no configuration can be simulated")
+    (draw, description, first), dropped = _redraw(first_take, f"scene '{name}': no configuration can be simulated")
     if not key.take:
-        return Simulation(name, description, first, first, draw, redraws)
+        return Simulation(name, description, first, first, draw, dropped)
 
     def second_take(attempt: int) -> Rollout:
         nudge = np.zeros((len(description.things), 3))  # sideways only: most things stand on something
@@ -134,7 +133,7 @@ def draw_simulation(config: SimulationConfig, key: ClipKey) -> Simulation:
         return _simulate(config, description, nudge)
 
     second, more = _redraw(second_take, f"scene '{name}': no second take of configuration {draw.values} is possible")
-    return Simulation(name, description, second, first, draw, redraws + more)
+    return Simulation(name, description, second, first, draw, dropped + more)
 
 
 def build_scene(
@@ -151,29 +150,36 @@ def build_scene(
     )
     looks = Draw(key.rng(config.seed, _LOOKS, 0))
     scene = stage(simulation.description, simulation.rollout, camera, looks)
-    camera_draw.values.update(looks.values)
+    camera_draw.include(looks)
     directions = {"direction": direction_words(camera, (1, 0)), "opposite": direction_words(camera, (-1, 0))}
     return scene, f"{simulation.description.prompt.format(**directions)} {words}"
 
 
 def _draw_view(config: SimulationConfig, simulation: Simulation, key: ClipKey) -> View:
-    def view(attempt: int) -> View:
+    def view(attempt: int) -> tuple[RenderScene, RenderOutput, str, Draw]:
         draw = Draw(key.rng(config.seed, _CAMERA, attempt))
         scene, prompt = build_scene(config, simulation, draw, key)
         image = _render(config, scene, key)
         _check_view(image, simulation.description)
-        return View(scene, image, prompt, draw, attempt)
+        return scene, image, prompt, draw
 
-    return _redraw(view, f"scene '{simulation.scene}': no camera sees what matters")[0]
+    seen, dropped = _redraw(view, f"scene '{simulation.scene}': no camera sees what matters")
+    return View(*seen, dropped)
 
 
-def _redraw(make: Callable[[int], Made], failure: str) -> tuple[Made, int]:
-    """What the first attempt makes that is no bad draw, and its number. Raises ConfigurationError if all are."""
+def _redraw(make: Callable[[int], Made], failure: str) -> tuple[Made, Counter[str]]:
+    """What the first attempt makes that is no bad draw, and the bad ones by kind.
+
+    Raises:
+        ConfigurationError: all attempts are bad draws.
+    """
+    dropped: Counter[str] = Counter()
     for attempt in range(_MOST_REDRAWS):
         try:
-            return make(attempt), attempt
+            return make(attempt), dropped
         except BadDrawError as error:
             reason = str(error)
+            dropped[error.kind] += 1
     raise ConfigurationError(f"{failure}: {_MOST_REDRAWS} tries, the last: {reason}")
 
 
@@ -187,12 +193,16 @@ def _render(config: SimulationConfig, scene: RenderScene, key: ClipKey) -> Rende
     return render(scene, config.height, config.width, samples=config.samples, seed=key.simulation)
 
 
-def _make(config: SimulationConfig, keys: list[ClipKey], index: int) -> Clip:
-    return make_clip(config, keys[index])
+def _make(config: SimulationConfig, split: Split, index: int) -> Clip:
+    sizes = config.split(split)
+    if sizes is None or not 0 <= index < sizes.clips:
+        raise IndexError(f"clip {index} of split '{split}' with {sizes.clips if sizes else 0} clips")
+    return make_clip(config, clip_key(split, sizes, index))
 
 
 def _scene_of(config: SimulationConfig, key: ClipKey) -> str:
-    return config.scenes[key.simulation % len(config.scenes)]
+    scenes = config.scenes_of(key.split)
+    return scenes[key.simulation % len(scenes)]
 
 
 def _check_motion(description: Description, rollout: Rollout) -> None:
@@ -211,13 +221,16 @@ def _check_view(image: RenderOutput, description: Description) -> None:
     pixels = image.depth[0].size
     hidden = [name for name, count in zip(moving, seen, strict=True) if count < _LEAST_EACH * pixels]
     if hidden or seen.sum() < _LEAST_TOGETHER * pixels:
-        raise BadDrawError(f"the first frame shows too little of {', '.join(hidden or moving)}")
+        raise BadDrawError("the first frame shows too little", f"of {', '.join(hidden or moving)}")
 
 
 def _clip(config: SimulationConfig, key: ClipKey, simulation: Simulation, view: View) -> Clip:
     scene, image = view.scene, view.image
+    configuration = simulation.draw.configuration_hash()
+    dropped = simulation.dropped + view.dropped
     clip = Clip(
-        clip_id=clip_id(config, key),
+        # Such as train-ball_ramp-1f0c52a9be37-v0-t0.
+        clip_id=f"{key.split}-{simulation.scene}-{configuration[:12]}-v{key.view}-t{key.take}",
         rgb=image.rgb,
         fps=config.fps,
         source="simulation",
@@ -234,11 +247,12 @@ def _clip(config: SimulationConfig, key: ClipKey, simulation: Simulation, view: 
         seed=config.seed,
         parameters={
             "configuration": {**simulation.draw.values, **view.draw.values},
-            "configuration_hash": simulation.draw.configuration_hash(),
+            "configuration_hash": configuration,
             "simulation": f"{key.split}-{key.simulation:06d}",
             "view": key.view,
             "take": key.take,
-            "redraws": simulation.redraws + view.redraws,
+            "redraws": dropped.total(),
+            "dropped": dict(dropped),
         },
     )
     check_consistency(clip)

@@ -1,189 +1,115 @@
-"""Rigid-body physics: a description becomes a MuJoCo model and is rolled out.
+"""A description becomes motion: every solver that it needs, coupled, over the frames of a clip.
 
-Restitution. A MuJoCo contact is a spring with a damper that pushes and never pulls. With a damping ratio z it throws a
-body back at e = exp(-2 z / s arctan(s / z)), s = sqrt(1 - z^2), of its speed, whatever its stiffness (Schwager and
-Poeschel 2007); the stiffness is set by how long a contact lasts. Every pair of things has its own contact: e is the
-geometric mean of the two restitutions, friction that of the two frictions.
+MuJoCo moves rigid and flexible bodies (`solvers/world.py`), the material point method what flows (`solvers/matter.py`),
+a grid the air (`solvers/gas.py`) and heat (`solvers/heat.py`). Matter and rigid bodies push each other, step by step;
+air flows round rigid bodies, which do not feel it.
 """
 
-import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phys4d_kedro.errors import Phys4DError
-from phys4d_kedro.simulation.description import Description, Thing, rotation_matrix
-from phys4d_kedro.simulation.rendering.scene import Box, Cylinder, Shape, Sphere
-
-_log = logging.getLogger(__name__)
-
-GRAVITY = 9.81
-TIMESTEP = 0.0005
-OMEGA = 800.0  # natural frequency of a contact, 1/s: it lasts about 4 ms
-_OVERLAP = 1e-4  # metres; a contact throws things apart at OMEGA times their overlap
+from phys4d_kedro.simulation.description import Description, Gas, Part, Thing
+from phys4d_kedro.simulation.rendering.scene import Volume
+from phys4d_kedro.simulation.rollout import MovingSurface, Rollout
+from phys4d_kedro.simulation.solvers.flexibles import cloth_surface, soft_surface
+from phys4d_kedro.simulation.solvers.ropes import rope_surface
+from phys4d_kedro.simulation.solvers.world import World
 
 
-class BadDrawError(Phys4DError):
-    """A configuration that cannot be simulated or seen; another one is drawn in its place."""
+@dataclass
+class _Recording:
+    parts: list[NDArray[np.float64]] = field(default_factory=list)
+    things: list[NDArray[np.float64]] = field(default_factory=list)
+    ropes: list[list[NDArray[np.float64]]] = field(default_factory=list)
+    flexes: list[list[NDArray[np.float64]]] = field(default_factory=list)
+
+    def add(self, world: World) -> None:
+        self.parts.append(world.part_poses())
+        self.things.append(world.thing_poses())
+        self.ropes.append(world.rope_poses())
+        self.flexes.append(world.flex_vertices())
 
 
-@dataclass(frozen=True)
-class Rollout:
-    """Poses (T, P, 4, 4), world from part, of every part of every thing, in order; and each part's thing."""
-
-    poses: NDArray[np.float64]
-    thing_of_part: Sequence[int]
-
-
-def build_model(description: Description) -> Any:
-    """The MjModel of a description: the ground plane, and a geom a part."""
-    import mujoco
-
-    return mujoco.MjModel.from_xml_string(_xml(description))
-
-
-def roll_out(description: Description, *, frames: int, fps: float, nudge: NDArray[np.float64] | None = None) -> Rollout:
+def roll_out(
+    description: Description, *, frames: int, fps: float, nudge: NDArray[np.float64] | None = None, seed: int = 0
+) -> Rollout:
     """Simulate `frames` frames at `fps`, starting from the description's initial state.
 
     Args:
-        nudge: (things, 3) metres added to the start of the things that move.
+        nudge: (elements, 3) metres added to the start of what moves freely.
+        seed: of the places of particles and of the unrest of flames.
 
     Raises:
-        BadDrawError: things overlap at the start, or the solver fails.
+        BadDrawError: things overlap at the start, or a solver fails.
     """
-    import mujoco
+    world = World(description, nudge)
+    recording = _Recording()
+    steps = np.round(np.arange(frames) / fps / world.timestep).astype(int)
+    if description.matter:
+        from phys4d_kedro.simulation.solvers.mixture import Mixture
 
-    mujoco.set_mju_user_warning(
-        _log.debug
-    )  # MuJoCo would write a file to the working directory; see data.warning below
-    model = build_model(description)
-    data = mujoco.MjData(model)
-    _set_state(model, data, description, nudge)
-    mujoco.mj_forward(model, data)
-    deepest = min((contact.dist for contact in data.contact), default=0.0)
-    if deepest < -_OVERLAP:
-        raise BadDrawError(f"things overlap by {-deepest * 1000:.0f} mm at the start")
-    steps = np.round(np.arange(frames) / fps / TIMESTEP).astype(int)
-    parts = model.ngeom - 1
-    poses = np.tile(np.eye(4), (frames, parts, 1, 1))
-    done = 0
-    for frame, step in enumerate(steps):
-        if step > done:
-            mujoco.mj_step(model, data, step - done)
-            done = int(step)
-        mujoco.mj_kinematics(model, data)
-        poses[frame, :, :3, :3] = data.geom_xmat[1:].reshape(-1, 3, 3)
-        poses[frame, :, :3, 3] = data.geom_xpos[1:]
-    if not np.isfinite(poses).all() or any(warning.number for warning in data.warning):
-        raise BadDrawError("the solver became unstable")
-    return Rollout(poses, [index for index, thing in enumerate(description.things) for _ in thing.parts])
-
-
-def damping_ratio(restitution: float) -> float:
-    """z in (0, 1) such that a contact throws back `restitution` (0.17 to 1; below, 0.17) of the speed."""
-
-    def thrown_back(z: float) -> float:
-        s = math.sqrt(1 - z * z)
-        return math.exp(-2 * z / s * math.atan2(s, z))
-
-    low, high = 0.0, 1 - 1e-9  # thrown_back falls from 1 to exp(-2) over it
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if thrown_back(middle) > restitution else (low, middle)
-    return low
+        mixture = Mixture(description, world, nudge, seed)
+    for step in steps:
+        if description.matter:
+            mixture.advance_to(int(step))
+        else:
+            world.advance_to(int(step))
+        recording.add(world)
+    world.check()
+    surfaces = _surfaces(description, recording)
+    if description.matter:
+        surfaces += mixture.surfaces()
+    surfaces += _heated(description, frames, fps)
+    things = np.array(recording.things).reshape(frames, -1, 4, 4)
+    return Rollout(
+        np.array(recording.parts),
+        [index for index, thing in enumerate(description.things) for _ in thing.parts],
+        surfaces,
+        [] if description.gas is None else [_air(description.gas, description.things, things, fps, seed)],
+    )
 
 
-def _set_state(model: Any, data: Any, description: Description, nudge: NDArray[np.float64] | None) -> None:
-    import mujoco
-
-    for index, thing in enumerate(description.things):
-        if thing.fixed:
-            continue
-        joint = model.joint(f"{index}")
-        quaternion = np.empty(4)
-        mujoco.mju_mat2Quat(quaternion, rotation_matrix(thing.rotation).ravel())
-        start = np.asarray(thing.position) + (0 if nudge is None else nudge[index])
-        data.qpos[joint.qposadr[0] : joint.qposadr[0] + 7] = [*start, *quaternion]
-        spin = rotation_matrix(thing.rotation).T @ thing.spin  # MuJoCo turns bodies about their own axes
-        data.qvel[joint.dofadr[0] : joint.dofadr[0] + 6] = [*thing.velocity, *spin]
+def _surfaces(description: Description, recording: _Recording) -> list[MovingSurface]:
+    made = []
+    for r, rope in enumerate(description.ropes):
+        poses = np.array([frame[r] for frame in recording.ropes])
+        made.append(MovingSurface(rope.name, rope_surface(rope, poses), rope.substance.material))
+    flexes = [np.array(frames) for frames in zip(*recording.flexes, strict=True)]
+    for cloth, vertices in zip(description.cloths, flexes, strict=False):
+        made.append(MovingSurface(cloth.name, cloth_surface(cloth, vertices), cloth.substance.material))
+    for body, vertices in zip(description.soft_bodies, flexes[len(description.cloths) :], strict=True):
+        made.append(MovingSurface(body.name, soft_surface(body, vertices), body.substance.material))
+    return made
 
 
-def _xml(description: Description) -> str:
-    bodies = [_body(index, thing) for index, thing in enumerate(description.things)]
-    return f"""<mujoco>
-  <option gravity="0 0 -{GRAVITY}" timestep="{TIMESTEP}" integrator="implicitfast" cone="elliptic" impratio="5"/>
-  <size memory="32M"/>
-  <visual><global offwidth="2048" offheight="2048"/></visual>
-  <worldbody>
-    <geom name="ground" type="plane" size="20 20 1" contype="0" conaffinity="0"/>
-    {"".join(bodies)}
-  </worldbody>
-  <contact>{"".join(_pairs(description))}</contact>
-</mujoco>"""
+def _heated(description: Description, frames: int, fps: float) -> list[MovingSurface]:
+    if not description.heated:
+        return []
+    from phys4d_kedro.simulation.solvers.heat import conduct, heated_surface
 
-
-def _body(index: int, thing: Thing) -> str:
-    geoms = []
-    for number, part in enumerate(thing.parts):
-        kind, size = _geom(part.shape)
-        colour = " ".join(f"{channel:.3f}" for channel in thing.substance.material.colour)
-        geoms.append(
-            f'<geom name="{index}.{number}" type="{kind}" size="{size}" pos="{_join(part.position)}" '
-            f'xyaxes="{_axes(part.rotation)}" density="{thing.substance.density}" rgba="{colour} 1" '
-            'contype="0" conaffinity="0"/>'
-        )
-    joint = "" if thing.fixed else f'<freejoint name="{index}"/>'
-    place = f'pos="{_join(thing.position)}" xyaxes="{_axes(thing.rotation)}"'
-    return f'<body name="{index}" {place}>{joint}{"".join(geoms)}</body>'
-
-
-def _pairs(description: Description) -> list[str]:
-    """Contacts of every part with the ground and with every part of other things, unless both are fixed."""
-    ground = [
-        (f"{i}.{n}", "ground", thing, None)
-        for i, thing in enumerate(description.things)
-        for n in range(len(thing.parts))
+    return [
+        MovingSurface(block.name, heated_surface(block, conduct(block, frames=frames, fps=fps)), block.material)
+        for block in description.heated
     ]
-    mutual = [
-        (f"{i}.{n}", f"{j}.{m}", one, other)
-        for (i, one), (j, other) in combinations(enumerate(description.things), 2)
-        for n in range(len(one.parts))
-        for m in range(len(other.parts))
-    ]
-    pairs = []
-    for first, second, one, other in ground + mutual:
-        if one.fixed and (other is None or other.fixed):
-            continue
-        partner = one if other is None else other
-        friction = math.sqrt(one.substance.friction * partner.substance.friction)
-        restitution = math.sqrt(one.substance.restitution * partner.substance.restitution)
-        stiffness, damping = OMEGA**2, 2 * damping_ratio(restitution) * OMEGA
-        pairs.append(
-            f'<pair geom1="{first}" geom2="{second}" condim="4" friction="{friction} {friction} 0.005 0.0001 0.0001" '
-            f'solref="-{stiffness} -{damping}" solimp="0.99 0.99 0.001"/>'
-        )
-    return pairs
 
 
-def _geom(shape: Shape) -> tuple[str, str]:
-    if isinstance(shape, Sphere):
-        return "sphere", f"{shape.radius}"
-    if isinstance(shape, Box):
-        return "box", _join(shape.half_extents)
-    if isinstance(shape, Cylinder):
-        return "cylinder", f"{shape.radius} {shape.half_height}"
-    raise TypeError(f"no rigid physics for a {type(shape).__name__}")
+def _air(gas: Gas, things: Sequence[Thing], poses: NDArray[np.float64], fps: float, seed: int) -> Volume:
+    from phys4d_kedro.simulation.solvers.gas import Obstacle, simulate_gas
+    from phys4d_kedro.simulation.solvers.transforms import transform_of
+
+    def placed(index: int, part: Part) -> Obstacle:
+        return Obstacle(part.shape, poses[:, index] @ transform_of(part.position, part.rotation))
+
+    obstacles = [placed(index, part) for index, thing in enumerate(things) for part in thing.solid_parts]
+    inside = [one for one in obstacles if _reaches(gas, one.poses)]
+    return simulate_gas(gas, frames=len(poses), fps=fps, seed=seed, instance=0, obstacles=inside)
 
 
-def _join(numbers: Sequence[float]) -> str:
-    return " ".join(f"{number:.9g}" for number in numbers)
-
-
-def _axes(degrees: tuple[float, float, float]) -> str:
-    matrix = rotation_matrix(degrees)
-    return _join([*matrix[:, 0], *matrix[:, 1]])
+def _reaches(gas: Gas, poses: NDArray[np.float64]) -> bool:
+    """Whether something comes within half a metre of the gas's box."""
+    outside = np.maximum(np.asarray(gas.lower) - poses[:, :3, 3], poses[:, :3, 3] - np.asarray(gas.upper))
+    return bool(math.hypot(*np.maximum(outside, 0).min(axis=0)) < 0.5)

@@ -31,27 +31,54 @@ SUBSTANCES: dict[str, dict[str, Any]] = {
 }
 
 
-class Draw:
-    """Draws attributes by name and remembers them: `values` is the configuration.
+@dataclass(frozen=True)
+class Uniform:
+    """An attribute that is a number from [low, high), each as likely as any other."""
 
-    A name is drawn once; bounds are part of the scene's declaration, not of the configuration.
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Integer:
+    """An attribute that is a whole number from low to high, both included."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An attribute that is one of the options."""
+
+    options: tuple[str, ...]
+
+
+Range = Uniform | Integer | Choice
+
+
+class Draw:
+    """Draws attributes by name and remembers them: `values` is the configuration, `space` what each was drawn from.
+
+    A name is drawn once; ranges are part of the scene's declaration, not of the configuration and its hash.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self.values: dict[str, float | int | str] = {}
+        self.space: dict[str, Range] = {}
 
     def uniform(self, name: str, low: float, high: float) -> float:
         """A number from [low, high)."""
-        return self._remember(name, float(self._rng.uniform(low, high)))
+        return self._remember(name, Uniform(low, high), float(self._rng.uniform(low, high)))
 
     def integer(self, name: str, low: int, high: int) -> int:
         """A whole number from low to high, both included."""
-        return self._remember(name, int(self._rng.integers(low, high + 1)))
+        return self._remember(name, Integer(low, high), int(self._rng.integers(low, high + 1)))
 
     def choice(self, name: str, options: Sequence[str]) -> str:
         """One of the options."""
-        return self._remember(name, str(self._rng.choice(list(options))))
+        return self._remember(name, Choice(tuple(options)), str(self._rng.choice(list(options))))
 
     def sign(self, name: str) -> int:
         """-1 or 1."""
@@ -61,10 +88,16 @@ class Draw:
         """SHA-256 of all that was drawn."""
         return hashlib.sha256(json.dumps(self.values, sort_keys=True).encode()).hexdigest()
 
-    def _remember(self, name: str, value: Any) -> Any:
+    def include(self, other: "Draw") -> None:
+        """Take in what another draw has drawn."""
+        self.values |= other.values
+        self.space |= other.space
+
+    def _remember(self, name: str, drawn_from: Range, value: Any) -> Any:
         if name in self.values:
             raise KeyError(f"'{name}' is drawn twice in one configuration")
         self.values[name] = value
+        self.space[name] = drawn_from
         return value
 
 

@@ -1,12 +1,15 @@
 """From a description to what the renderer draws: environment and cameras, drawn with the configuration."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from phys4d_kedro.geometry.camera import intrinsics_from_fov, look_at
 from phys4d_kedro.simulation.config import CameraConfig
-from phys4d_kedro.simulation.description import Description, pace
-from phys4d_kedro.simulation.physics import Rollout
+from phys4d_kedro.simulation.description import Description, Lighting, Vector, pace
+from phys4d_kedro.simulation.environments import studio
 from phys4d_kedro.simulation.randomization import Draw
 from phys4d_kedro.simulation.rendering.scene import (
     Body,
@@ -19,6 +22,7 @@ from phys4d_kedro.simulation.rendering.scene import (
     Sun,
     TextureKind,
 )
+from phys4d_kedro.simulation.rollout import Rollout
 
 _GROUNDS: dict[str, tuple[Colour, Colour]] = {
     "wooden floor": ((0.62, 0.43, 0.27), (0.50, 0.33, 0.20)),
@@ -49,32 +53,58 @@ def stage(description: Description, rollout: Rollout, camera: CameraPath, draw: 
         scale=draw.uniform("ground_scale", 0.35, 0.9),
         roughness=0.8,
     )
-    bodies = [Body(shape=Plane(half_size=(20.0, 20.0)), material=floor)]
-    instance = 0
+    bodies = [Body(shape=Plane(half_size=(20.0, 20.0)), material=floor), *_bodies(description, rollout)]
+    frames = len(rollout.poses)
+    still = np.broadcast_to(np.eye(4), (frames, 1, 4, 4))
+    deforming = np.broadcast_to(np.eye(4), (frames, len(rollout.surfaces), 4, 4))
+    first_volume = 1 + sum(not thing.fixed for thing in description.things) + len(rollout.surfaces)
+    return RenderScene(
+        bodies=bodies,
+        poses=np.concatenate([still, rollout.poses, deforming], axis=1),
+        camera=camera,
+        sun=_sun(description.lighting or Lighting(), frames, draw),
+        sky=_sky(description.lighting or Lighting(), draw),
+        volumes=[replace(volume, instance=first_volume + v) for v, volume in enumerate(rollout.volumes)],
+    )
+
+
+def _bodies(description: Description, rollout: Rollout) -> list[Body]:
+    """Parts of things, then surfaces; what can move or change is numbered from 1 on, in order."""
+    bodies, instance = [], 0
     for thing in description.things:
         instance += not thing.fixed
         bodies += [
             Body(shape=part.shape, material=thing.substance.material, instance=0 if thing.fixed else instance)
             for part in thing.parts
         ]
-    still = np.broadcast_to(np.eye(4), (len(rollout.poses), 1, 4, 4))
+    return bodies + [
+        Body(shape=moving.surface, material=moving.material, instance=instance + 1 + k)
+        for k, moving in enumerate(rollout.surfaces)
+    ]
+
+
+def _sun(lighting: Lighting, frames: int, draw: Draw) -> Sun:
     azimuth = np.radians(draw.uniform("sun_azimuth", 0, 360))
     height = np.radians(draw.uniform("sun_elevation", 35, 75))
-    return RenderScene(
-        bodies=bodies,
-        poses=np.concatenate([still, rollout.poses], axis=1),
-        camera=camera,
-        sun=Sun(
-            direction=(
-                float(np.cos(azimuth) * np.cos(height)),
-                float(np.sin(azimuth) * np.cos(height)),
-                float(np.sin(height)),
-            ),
-            intensity=draw.uniform("sun_intensity", 0.75, 1.2),
-            angular_diameter=draw.uniform("sun_diameter", 2, 9),
-        ),
-        sky=Sky(intensity=draw.uniform("sky_intensity", 0.75, 1.15)),
+    fixed = (float(np.cos(azimuth) * np.cos(height)), float(np.sin(azimuth) * np.cos(height)), float(np.sin(height)))
+    return Sun(
+        direction=_spread(lighting.directions, frames) if lighting.directions else fixed,
+        intensity=lighting.lamp * draw.uniform("sun_intensity", 0.75, 1.2),
+        angular_diameter=draw.uniform("sun_diameter", 2, 9),
     )
+
+
+def _spread(directions: Sequence[Vector], frames: int) -> list[Vector]:
+    """A direction a frame, along the given ones."""
+    corners = np.asarray(directions, dtype=float)
+    at = np.linspace(0, len(corners) - 1, frames)
+    x, y, z = (np.interp(at, np.arange(len(corners)), corners[:, axis]).tolist() for axis in range(3))
+    return list(zip(x, y, z, strict=True))
+
+
+def _sky(lighting: Lighting, draw: Draw) -> Sky:
+    intensity = lighting.sky * draw.uniform("sky_intensity", 0.75, 1.15)
+    return Sky(intensity=intensity, panorama=studio(draw) if lighting.indoor else None)
 
 
 def draw_camera(
@@ -82,7 +112,7 @@ def draw_camera(
 ) -> tuple[CameraPath, str]:
     """A camera path that looks at the scene, and the words for how it moves."""
     motion = draw.choice("camera_motion", config.motions)
-    azimuth = draw.uniform("camera_azimuth", 0, 360)
+    azimuth = draw.uniform("camera_azimuth", *description.azimuths)
     elevation = draw.uniform("camera_elevation", *config.elevation)
     fov = draw.uniform("camera_fov", *config.field_of_view)
     distance = description.radius * draw.uniform("camera_distance", *config.distance) / np.tan(np.radians(fov) / 2)

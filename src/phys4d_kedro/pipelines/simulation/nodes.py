@@ -7,6 +7,7 @@ from typing import Any
 
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.pipelines.quality import validate_clips
 from phys4d_kedro.simulation.config import SimulationConfig
 
 
@@ -17,11 +18,35 @@ def simulate_training_clips(parameters: SimulationConfig) -> ClipSource:
     return simulation_source(parameters, "train")
 
 
+def simulate_validation_clips(parameters: SimulationConfig) -> ClipSource:
+    """Do the same for configurations by which trainings are chosen between."""
+    from phys4d_kedro.simulation.generate import simulation_source
+
+    return simulation_source(parameters, "validation")
+
+
 def simulate_heldout_clips(parameters: SimulationConfig) -> ClipSource:
     """Do the same for configurations that no training sees."""
     from phys4d_kedro.simulation.generate import simulation_source
 
     return simulation_source(parameters, "heldout")
+
+
+def simulate_unseen_clips(parameters: SimulationConfig) -> ClipSource:
+    """Do the same for whole scenes that are in no other set; without `unseen` in the parameters there are no clips."""
+    from phys4d_kedro.simulation.generate import simulation_source
+
+    return simulation_source(parameters, "unseen")
+
+
+def validate_unseen_clips(clips: ClipStore, parameters: SimulationConfig) -> dict[str, Any]:
+    """Check these clips like the others, but for the categories that they cover: those of their scenes."""
+    from phys4d_kedro.simulation.scenes import SCENES
+
+    if parameters.unseen is None:
+        return {"clips": 0, "categories": {}, "statistics": {}, "checks": []}
+    categories = tuple(sorted({SCENES[name].category for name in parameters.unseen.scenes}))
+    return validate_clips(clips, parameters.quality.model_copy(update={"categories": categories}))
 
 
 def draw_simulation_gallery(clips: ClipStore) -> Any:

@@ -1,4 +1,4 @@
-"""Light on a surface: a sun with soft shadows, a sky dimmed by what stands near, highlights, haze (Warp).
+"""Light on a surface: a sun with soft shadows, a sky dimmed by what stands near, highlights (Warp).
 
 All directions are in the axes of the camera. Colours are linear. Shadows are sampled: each ray goes from its own point
 of the pixel's footprint to its own point of the sun's disc, so one set of rays gives both the penumbra and the
@@ -13,8 +13,8 @@ bodies at a few steps along the normal.
 
 import warp as wp
 
-from phys4d_kedro.simulation.rendering.shapes import MISS, PLANE, Hit, Solid, distance_to, hits, may_hit, normal_of
-from phys4d_kedro.simulation.rendering.textures import PLAIN, hash_bits, hash_unit, texture_weight
+from phys4d_kedro.simulation.rendering.shapes import MISS, PLANE, Solid, distance_to, hits, may_hit
+from phys4d_kedro.simulation.rendering.textures import hash_unit
 from phys4d_kedro.simulation.rendering.tracing import Placement, World
 
 # Steps along the normal, in metres, at which nearness of bodies dims the sky, and how much of it they can take.
@@ -29,7 +29,8 @@ ALL = wp.constant(wp.uint32(0xFFFFFFFF))
 
 @wp.struct
 class Light:
-    """Sun and sky in the camera axes of a frame. `sun_x`, `sun_y` span the sun's disc, with its tangent as length."""
+    """Sun and sky in the camera axes of a frame. `sun_x`, `sun_y` span the sun's disc, with its tangent as length;
+    `to_world` turns camera axes into world axes."""
 
     up: wp.vec3
     sun: wp.vec3
@@ -42,6 +43,7 @@ class Light:
     ground: wp.vec3
     ambient: float
     haze: float
+    to_world: wp.mat33
 
 
 @wp.func
@@ -102,7 +104,7 @@ def _nearness(
         if solid.kind == PLANE and o[2] * p[2] < 0.0:
             near += 1.0
         elif k > 0 or not mine:
-            near += 1.0 - wp.min(distance_to(solid, fields, p) / step, 1.0)
+            near += 1.0 - wp.min(distance_to(solid, fields, p, step) / step, 1.0)
         step = 3.0 * step
     return near / float(STEPS)
 
@@ -132,21 +134,21 @@ def surroundings(
     for i in range(int(near[0])):
         b = int(near[i + 1])
         mine = b == own
-        if mine and world.solids[b].convex == 1:
+        if mine and world.solids[t, b].convex == 1:
             continue
         ball = world.balls[t, b]
         towards = wp.vec3(ball[0], ball[1], ball[2]) - point
         square = wp.dot(towards, towards)
         reach = ball[3] + REACH
         if square < reach * reach:
-            solid = world.solids[b]
+            solid = world.solids[t, b]
             place = world.places[t, b]
             sky_share *= 1.0 - DIMMING * _nearness(solid, place, world.fields, point, normal, mine)
         along = wp.dot(towards, light.sun)
         widening = margin + light.sun_spread * (wp.max(along, 0.0) + ball[3])
         reach = ball[3] + widening
         if blocked != ALL and along > -reach and square - along * along < reach * reach:
-            solid = world.solids[b]
+            solid = world.solids[t, b]
             place = world.places[t, b]
             if may_hit(solid, place.rotation * point + place.translation, place.rotation * light.sun, widening):
                 angle = 6.2831853 * hash_unit(key)
@@ -161,7 +163,7 @@ def surroundings(
 
 
 @wp.func
-def _highlight(light: Light, normal: wp.vec3, view: wp.vec3, roughness: float) -> float:
+def highlight(light: Light, normal: wp.vec3, view: wp.vec3, roughness: float) -> float:
     """GGX distribution of the sun's mirror image, widened by the sun's own size (times pi / 4)."""
     half = wp.normalize(light.sun + view)
     alpha = roughness * roughness + 0.5 * light.sun_spread + 0.01
@@ -169,79 +171,3 @@ def _highlight(light: Light, normal: wp.vec3, view: wp.vec3, roughness: float) -
     cosine = wp.max(wp.dot(normal, half), 0.0)
     base = cosine * cosine * (a2 - 1.0) + 1.0
     return 0.25 * a2 / (base * base)
-
-
-@wp.func
-def _reflect(light: Light, solid: Solid, albedo: wp.vec3, normal: wp.vec3, view: wp.vec3, shares: wp.vec2) -> wp.vec3:
-    """Light that a surface sends towards the viewer, of the `shares` of sun and sky that reach it."""
-    share = shares[0] * wp.max(wp.dot(normal, light.sun), 0.0)
-    upward = 0.5 + 0.5 * wp.dot(normal, light.up)
-    ambient = wp.lerp(light.ground, 0.5 * (light.zenith + light.horizon), upward) * (light.ambient * shares[1])
-    # Schlick's approximation of the mirror reflectance; a rough surface gains less at grazing angles.
-    grazing = 1.0 - wp.clamp(wp.dot(normal, view), 0.0, 1.0)
-    smoothness = 1.0 - solid.roughness
-    rise = grazing * grazing * grazing * grazing * grazing
-    mirror = solid.specular + wp.max(smoothness * smoothness - solid.specular, 0.0) * rise
-    reflected = sky(light, 2.0 * wp.dot(normal, view) * normal - view) * (
-        shares[1] * mirror * (0.15 + 0.85 * smoothness)
-    )
-    colour = wp.cw_mul(albedo, share * light.sun_colour + ambient) * (1.0 - mirror) + reflected
-    if share > 0.0:
-        colour += (share * solid.specular * _highlight(light, normal, view, solid.roughness)) * light.sun_colour
-    return colour
-
-
-@wp.func
-def shade(
-    world: World,
-    rays: wp.array[wp.vec4],
-    t: int,
-    near: wp.array[wp.int16],
-    light: Light,
-    hit: Hit,
-    d: wp.vec3,
-    pixel: wp.vec2,
-    count: int,
-    key: wp.uint32,
-) -> wp.vec3:
-    """Linear colour of what a ray along d = (x, y, 1) sees. `pixel` is the size, at depth 1, of what it stands for."""
-    length = wp.length(d)
-    if hit.body < 0:
-        return sky(light, d / length)
-    place = world.places[t, hit.body]
-    solid = world.solids[hit.body]
-    point = hit.distance * d
-    p = place.rotation * point + place.translation
-    flat = normal_of(solid, p, hit)
-    if wp.dot(flat, place.rotation * d) > 0.0:
-        flat = -flat
-    n = flat
-    if solid.smooth == 1:
-        n = wp.normalize(wp.mesh_eval_velocity(solid.mesh, hit.face, hit.u, hit.v))
-        if wp.dot(n, flat) < 0.0:
-            n = -n
-    back = wp.transpose(place.rotation)
-    normal = back * n
-    facing = back * flat
-    # Footprint of the pixel on the tangent plane: how the hit moves as the ray moves by a pixel.
-    slant = wp.min(wp.dot(d, facing), -0.05 * length)
-    across = (hit.distance * pixel[0]) * (wp.vec3(1.0, 0.0, 0.0) - (facing[0] / slant) * d)
-    down = (hit.distance * pixel[1]) * (wp.vec3(0.0, 1.0, 0.0) - (facing[1] / slant) * d)
-    albedo = solid.colour
-    if solid.texture != PLAIN:
-        width = wp.abs(place.rotation * across) + wp.abs(place.rotation * down)
-        weight = texture_weight(solid.texture, solid.frequency * p, flat, solid.frequency * width)
-        albedo = wp.lerp(solid.colour, solid.second_colour, weight)
-    if solid.convex == 0:
-        point = point + (1.0e-3 * hit.distance) * facing
-    view = -d / length
-    shares = surroundings(world, rays, t, near, light, point, facing, across, down, hit.body, count, key)
-    colour = _reflect(light, solid, albedo, normal, view, shares)
-    clear = wp.exp(-hit.distance * length * light.haze)
-    return wp.lerp(light.horizon, colour, clear)
-
-
-@wp.func
-def pixel_key(seed: wp.uint32, row: int, column: int) -> wp.uint32:
-    """Random bits of a pixel: a function of the seed and its place alone, so that still things look still."""
-    return hash_bits(seed ^ hash_bits(wp.uint32(row) ^ hash_bits(wp.uint32(column))))

@@ -12,11 +12,12 @@ import warp as wp
 from numpy.typing import NDArray
 
 from phys4d_kedro.errors import ConfigurationError
-from phys4d_kedro.simulation.rendering import kernels
+from phys4d_kedro.simulation.rendering import colouring, kernels, smoke_kernels
 from phys4d_kedro.simulation.rendering.scene import RenderScene
 from phys4d_kedro.simulation.rendering.shapes import Hit
 from phys4d_kedro.simulation.rendering.tracing import TILE
-from phys4d_kedro.simulation.rendering.upload import Uploaded, sampling_tables, upload
+from phys4d_kedro.simulation.rendering.upload import Uploaded, upload
+from phys4d_kedro.simulation.rendering.upload_lights import sampling_tables
 
 # Frames are rendered in pieces of about this many pixels, which bounds the memory of what lies between the kernels.
 _PIXELS_AT_ONCE = 1 << 19
@@ -34,6 +35,12 @@ class RenderOutput:
 nothing is hit or the point passes behind the camera |
     | motion_valid | T-1,H,W | bool | that point is in frame at t+1 and nothing lies before it |
     | segmentation | T,H,W | uint16 | instance at the pixel's centre; 0 = background |
+
+    Mirrors and glass have the depth, motion and instance of their own surface, not of what they show. Where one volume
+    absorbs more than half of the ray through the pixel's centre before it hits anything, the pixel is the volume's: its
+    instance, the depth at which half is absorbed, the motion of the gas there, and never `motion_valid`. A surface's
+    point is not valid either where a volume hides more than half of it at t + 1. Where a surface that is found anew in
+    every frame has no counterpart within its slack, its motion is not valid.
     """
 
     rgb: NDArray[np.uint8]
@@ -67,7 +74,8 @@ def _start_warp() -> None:
 def load_kernels(device: str = "cpu") -> None:
     """Compile the kernels, or load them from Warp's cache: worth a call before work is shared among processes."""
     _start_warp()
-    wp.load_module(kernels, device=device)
+    for module in (kernels, smoke_kernels, colouring.colour_surfaces.module, colouring.colour_paths.module):
+        wp.load_module(module, device=device)
 
 
 def render(
@@ -90,8 +98,8 @@ def render(
     Raises:
         ConfigurationError: `samples` out of range.
     """
-    if not 1 <= samples <= kernels.MOST_SAMPLES:
-        raise ConfigurationError(f"samples {samples}: must lie in 1 .. {kernels.MOST_SAMPLES}")
+    if not 1 <= samples <= colouring.MOST_SAMPLES:
+        raise ConfigurationError(f"samples {samples}: must lie in 1 .. {colouring.MOST_SAMPLES}")
     _start_warp()
     T = scene.frames
     with wp.ScopedDevice(device):
@@ -126,6 +134,8 @@ def _render_piece(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any
         inputs=[*inputs, near, uploaded.steps],
         outputs=[hits, normals, *annotations],
     )
+    if uploaded.air.clouds.shape[0]:
+        _render_smoke(uploaded, first, hits, annotations)
     wp.launch(
         kernels.list_surroundings,
         (frames, *near.shape[1:3]),
@@ -133,10 +143,23 @@ def _render_piece(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any
         outputs=[around],
     )
     wp.launch(
-        kernels.colour,
+        colouring.colour_paths if uploaded.optical else colouring.colour_surfaces,
         hits.shape,
-        inputs=[*inputs, near, around, uploaded.lights, *sampling, hits, normals],
+        inputs=[*inputs, uploaded.air, near, around, uploaded.lights, *sampling, hits, normals],
         outputs=[images["rgb"]],
+    )
+
+
+def _render_smoke(uploaded: Uploaded, first: int, hits: Any, annotations: list[Any]) -> None:
+    """What volumes add to the annotations of the frames of `hits`, and the sunlight in their smoke."""
+    air = uploaded.air
+    wp.launch(smoke_kernels.annotate_smoke, hits.shape, inputs=[first, uploaded.camera, air, hits], outputs=annotations)
+    cells = air.sunlight.shape[0] // uploaded.lights.shape[0]
+    wp.launch(
+        smoke_kernels.light_smoke,
+        (air.clouds.shape[0], hits.shape[0], cells),
+        inputs=[first, air, uploaded.lights],
+        outputs=[air.sunlight],
     )
 
 
@@ -157,12 +180,17 @@ def visibility(
         uploaded = upload(scene, height, width)
         visible = wp.zeros(points.shape[:2], dtype=wp.bool)
         near = _list_bodies(uploaded, 0, scene.frames)
+        there = wp.array(seen.astype(np.float32), dtype=wp.vec3)
         wp.launch(
             kernels.see_points,
             points.shape[:2],
-            inputs=[uploaded.camera, uploaded.world, near, wp.array(seen.astype(np.float32), dtype=wp.vec3)],
+            inputs=[uploaded.camera, uploaded.world, near, there],
             outputs=[visible],
         )
+        if scene.volumes:
+            wp.launch(
+                smoke_kernels.smoke_hides_points, points.shape[:2], inputs=[uploaded.air, there], outputs=[visible]
+            )
         return visible.numpy()
 
 
@@ -170,6 +198,6 @@ def _list_bodies(uploaded: Uploaded, first: int, frames: int) -> Any:
     """For each frame and tile of the image, the bodies that may be seen there: (frames, rows, columns, 1 + B)."""
     camera, world = uploaded.camera, uploaded.world
     rows, columns = (-(-pixels // TILE) for pixels in (camera.height, camera.width))
-    near = wp.empty((frames, rows, columns, world.solids.shape[0] + 1), dtype=wp.int16)
+    near = wp.empty((frames, rows, columns, world.solids.shape[1] + 1), dtype=wp.int16)
     wp.launch(kernels.list_bodies, near.shape[:3], inputs=[first, camera, world], outputs=[near])
     return near

@@ -1,123 +1,44 @@
-"""What the renderer draws: bodies with their poses over time, a camera path, a sun and a sky.
+"""What the renderer draws: bodies with their poses over time, volumes, a camera path, a sun and a sky.
 
 World axes are MuJoCo's: metres, z up. Camera axes are OpenCV's: x right, y down, z forward. Colours are sRGB triples in
-[0, 1], as a person would pick them; the renderer works in linear light. Letters of the shapes: T frames, B bodies, V
-vertices, F triangles.
+[0, 1], as a person would pick them; the renderer works in linear light. Letters of the shapes: T frames, B bodies.
+Materials and shapes, each in a file of its own, are imported from here.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phys4d_kedro.errors import ConfigurationError
+from phys4d_kedro.simulation.rendering.materials import TEXTURE_KINDS, Colour, Material, TextureKind
+from phys4d_kedro.simulation.rendering.solids import Box, Cylinder, Mesh, Plane, Sphere
+from phys4d_kedro.simulation.rendering.surfaces import Surface
+from phys4d_kedro.simulation.rendering.volumes import Volume
 
-Colour = tuple[float, float, float]
-TextureKind = Literal["plain", "checker", "stripes", "dots", "noise", "wood", "marble"]
+__all__ = [
+    "TEXTURE_KINDS",
+    "Body",
+    "Box",
+    "CameraPath",
+    "Colour",
+    "Cylinder",
+    "Material",
+    "Mesh",
+    "Plane",
+    "RenderScene",
+    "Shape",
+    "Sky",
+    "Sphere",
+    "Sun",
+    "Surface",
+    "TextureKind",
+    "Volume",
+    "check_rigid",
+]
 
-TEXTURE_KINDS: tuple[TextureKind, ...] = ("plain", "checker", "stripes", "dots", "noise", "wood", "marble")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """How a surface looks. The texture is solid (three-dimensional) in the body's frame, so it moves with the body.
-
-    `colour` and `second_colour` are what the texture mixes; `plain` uses `colour` alone. `scale` is the period of the
-    texture in metres (a checker has two squares a period). `roughness` runs from 0 (sharp highlight) to 1 (matte);
-    `specular` is the mirror reflectance at normal incidence (plastic and stone 0.04, polished metal 0.5 and more).
-    """
-
-    colour: Colour = (0.75, 0.75, 0.75)
-    second_colour: Colour = (0.25, 0.25, 0.25)
-    texture: TextureKind = "plain"
-    scale: float = 0.2
-    roughness: float = 0.5
-    specular: float = 0.04
-
-    def __post_init__(self) -> None:
-        for name, colour in (("colour", self.colour), ("second_colour", self.second_colour)):
-            if len(colour) != 3 or not all(0 <= channel <= 1 for channel in colour):
-                raise ConfigurationError(f"material: {name} {colour} must be three sRGB values in [0, 1]")
-        if self.texture not in TEXTURE_KINDS:
-            raise ConfigurationError(f"material: texture '{self.texture}' is none of {', '.join(TEXTURE_KINDS)}")
-        if not self.scale > 0:
-            raise ConfigurationError(f"material: scale {self.scale} must be a positive length in metres")
-        for name, share in (("roughness", self.roughness), ("specular", self.specular)):
-            if not 0 <= share <= 1:
-                raise ConfigurationError(f"material: {name} {share} must lie in [0, 1]")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plane:
-    """Rectangle |x| <= half_size[0], |y| <= half_size[1] at z = 0 of the body frame; seen from both sides."""
-
-    half_size: tuple[float, float] = (20.0, 20.0)
-
-    def __post_init__(self) -> None:
-        _check_lengths("plane", half_size=self.half_size)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sphere:
-    """Exact sphere around the body's origin."""
-
-    radius: float
-
-    def __post_init__(self) -> None:
-        _check_lengths("sphere", radius=(self.radius,))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Box:
-    """Exact box around the body's origin, edges along the body's axes; the same sizes as MuJoCo's."""
-
-    half_extents: tuple[float, float, float]
-
-    def __post_init__(self) -> None:
-        _check_lengths("box", half_extents=self.half_extents)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cylinder:
-    """Exact capped cylinder around the body's origin, axis along the body's z; the same sizes as MuJoCo's."""
-
-    radius: float
-    half_height: float
-
-    def __post_init__(self) -> None:
-        _check_lengths("cylinder", radius=(self.radius,), half_height=(self.half_height,))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Mesh:
-    """Triangles in the body frame, for every shape that is not one of the above (basket, ramp, cone, torus).
-
-    `vertices` (V, 3) float32, metres; `faces` (F, 3) int32, counter-clockwise seen from outside. With `normals` (V, 3),
-    the unit vertex normals, the surface is shaded smoothly; without, each triangle is flat. Bodies that share one Mesh
-    object share its acceleration structure.
-
-    Raises:
-        ConfigurationError: shapes, indices or values are wrong.
-    """
-
-    vertices: NDArray[np.float32]
-    faces: NDArray[np.int32]
-    normals: NDArray[np.float32] | None = None
-
-    def __post_init__(self) -> None:
-        if self.vertices.ndim != 2 or self.vertices.shape[1] != 3 or not np.isfinite(self.vertices).all():
-            raise ConfigurationError(f"mesh: vertices {self.vertices.shape} must be finite, of shape (V, 3)")
-        if self.faces.ndim != 2 or self.faces.shape[1] != 3 or len(self.faces) == 0:
-            raise ConfigurationError(f"mesh: faces {self.faces.shape} must be of shape (F, 3), at least one")
-        if self.faces.min() < 0 or self.faces.max() >= len(self.vertices):
-            raise ConfigurationError(f"mesh: faces index outside the {len(self.vertices)} vertices")
-        if self.normals is not None and self.normals.shape != self.vertices.shape:
-            raise ConfigurationError(f"mesh: normals {self.normals.shape} must have the shape of vertices")
-
-
-Shape = Plane | Sphere | Box | Cylinder | Mesh
+Shape = Plane | Sphere | Box | Cylinder | Mesh | Surface
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,18 +75,18 @@ class CameraPath:
 class Sun:
     """The light that casts shadows, a disc at infinity.
 
-    `direction` points from the scene towards the sun (world axes, any length, upwards). `angular_diameter` in degrees
-    sets how soft shadows are (the real sun 0.53; a large studio lamp 5 to 10). `intensity` 1 lights a surface that
-    faces it to just short of white, under the default sky.
+    `direction` points from the scene towards the sun (world axes, any length, upwards): one for all frames, or one a
+    frame for a lamp that moves. `angular_diameter` in degrees sets how soft shadows are (the real sun 0.53; a large
+    studio lamp 5 to 10). `intensity` 1 lights a surface that faces it to just short of white, under the default sky.
     """
 
-    direction: tuple[float, float, float] = (0.5, -0.4, 0.9)
+    direction: tuple[float, float, float] | Sequence[tuple[float, float, float]] = (0.5, -0.4, 0.9)
     colour: Colour = (1.0, 0.96, 0.88)
     intensity: float = 1.0
     angular_diameter: float = 4.0
 
     def __post_init__(self) -> None:
-        if not np.linalg.norm(self.direction) > 0:
+        if not (np.linalg.norm(self.direction, axis=-1) > 0).all():
             raise ConfigurationError(f"sun: direction {self.direction} must have a length")
         if not self.intensity >= 0:
             raise ConfigurationError(f"sun: intensity {self.intensity} must not be negative")
@@ -178,7 +99,9 @@ class Sky:
     """Light from everywhere else, and what is seen where no body is: a gradient from `horizon` to `zenith`.
 
     `ground` is the light that comes back from below. `intensity` scales the ambient light, not the picture of
-    the sky. `haze` in metres is the distance at which 63 % of what is seen has faded into the horizon (inf: none).
+    the sky. `panorama` (h, w, 3), linear radiance with the zenith in row 0 and azimuth 0 (the world's x) in column 0,
+    takes the gradient's place: in the picture, in reflections, and as light, which `intensity` scales. `haze` in metres
+    is the distance at which 63 % of what is seen has faded into the horizon (inf: none).
     """
 
     zenith: Colour = (0.42, 0.60, 0.86)
@@ -186,16 +109,22 @@ class Sky:
     ground: Colour = (0.50, 0.46, 0.42)
     intensity: float = 1.0
     haze: float = 40.0
+    panorama: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if not self.intensity >= 0 or not self.haze > 0:
             raise ConfigurationError(f"sky: intensity {self.intensity} and haze {self.haze} must be positive")
+        if self.panorama is not None and (
+            self.panorama.ndim != 3 or self.panorama.shape[2] != 3 or not np.isfinite(self.panorama).all()
+        ):
+            raise ConfigurationError(f"sky: panorama {self.panorama.shape} must be finite, of shape (h, w, 3)")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RenderScene:
     """Everything the renderer needs. `poses` (T, B, 4, 4) float64 is world_from_body, rigid, in the order of
-    `bodies`; T is that of the camera path. For another view of the same simulation: dataclasses.replace(camera=...).
+    `bodies`; T is that of the camera path. `volumes` should not overlap. For another view of the same simulation:
+    dataclasses.replace(camera=...).
 
     Raises:
         ConfigurationError: numbers of frames or bodies disagree, or a pose is not rigid.
@@ -206,6 +135,7 @@ class RenderScene:
     camera: CameraPath
     sun: Sun = field(default_factory=Sun)
     sky: Sky = field(default_factory=Sky)
+    volumes: Sequence[Volume] = ()
 
     def __post_init__(self) -> None:
         check_rigid("scene: poses", self.poses)
@@ -214,6 +144,14 @@ class RenderScene:
             raise ConfigurationError(
                 f"scene: poses {self.poses.shape} must be {expected}: frames, bodies (at least 1), 4, 4"
             )
+        for body in self.bodies:
+            if isinstance(body.shape, Surface) and len(body.shape.vertices) != self.frames:
+                raise ConfigurationError(f"scene: a surface of {len(body.shape.vertices)} frames, not {self.frames}")
+        for volume in self.volumes:
+            if len(volume.density) != self.frames:
+                raise ConfigurationError(f"scene: a volume of {len(volume.density)} frames, not {self.frames}")
+        if np.ndim(self.sun.direction) == 2 and len(self.sun.direction) != self.frames:
+            raise ConfigurationError(f"scene: {len(self.sun.direction)} directions of the sun, not {self.frames}")
 
     @property
     def frames(self) -> int:
@@ -230,9 +168,3 @@ def check_rigid(what: str, matrices: NDArray[np.float64]) -> None:
         matrices[..., 3, :], (0, 0, 0, 1)
     ):
         raise ConfigurationError(f"{what}: every matrix must be a rotation and a translation, without scale")
-
-
-def _check_lengths(what: str, **lengths: Sequence[float]) -> None:
-    for name, values in lengths.items():
-        if not all(np.isfinite(value) and value > 0 for value in values):
-            raise ConfigurationError(f"{what}: {name} {tuple(values)} must be positive lengths in metres")

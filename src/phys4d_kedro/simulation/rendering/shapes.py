@@ -32,22 +32,44 @@ class Field:
 
 @wp.struct
 class Solid:
-    """What does not change over time. `size` is half the extent of the shape along its axes; of a `convex` body nothing
-    that faces a viewer is hidden by the body itself; `smooth`: a mesh has vertex normals."""
+    """The shape of a body in a frame. `size` is half its extent along its axes; of a `convex` body nothing that faces a
+    viewer is hidden by the body itself; `smooth`: a mesh has vertex normals; a mesh that `deforms` has a `Skin`."""
 
     kind: wp.int32
     convex: wp.int32
-    instance: wp.int32
-    mesh: wp.uint64
+    deforms: wp.int32
     smooth: wp.int32
+    mesh: wp.uint64
     size: wp.vec3
     field: Field
+
+
+@wp.struct
+class Skin:
+    """Where the vertices of a mesh that deforms start, in a frame, in the tables of `World` (rest, shades: -1 if it has
+    none). With a `slack` >= 0 the mesh is found anew in every frame."""
+
+    shifts: wp.int32
+    rest: wp.int32
+    shades: wp.int32
+    slack: float
+
+
+@wp.struct
+class Look:
+    """The material of a body, and its instance."""
+
+    instance: wp.int32
     texture: wp.int32
     frequency: float
     colour: wp.vec3
     second_colour: wp.vec3
     roughness: float
     specular: float
+    mirror: wp.int32
+    transmission: float
+    refractive_index: float
+    clarity: float
 
 
 @wp.struct
@@ -216,8 +238,9 @@ def _field_distance(table: wp.array[float], field: Field, p: wp.vec3) -> float:
 
 
 @wp.func
-def distance_to(solid: Solid, table: wp.array[float], p: wp.vec3) -> float:
-    """Distance in metres from p (frame of the shape) to the body, 0 inside; to the surface of a mesh, by its grid."""
+def distance_to(solid: Solid, table: wp.array[float], p: wp.vec3, limit: float) -> float:
+    """Distance in metres from p (frame of the shape) to the body, 0 inside; to the surface of a mesh, by its grid; to
+    one that deforms, as far as it is less than `limit`."""
     if solid.kind == SPHERE:
         return wp.max(wp.length(p) - solid.size[0], 0.0)
     if solid.kind == CYLINDER:
@@ -225,5 +248,10 @@ def distance_to(solid: Solid, table: wp.array[float], p: wp.vec3) -> float:
         cap = wp.max(wp.abs(p[2]) - solid.size[2], 0.0)
         return wp.sqrt(side * side + cap * cap)
     if solid.kind == MESH:
+        if solid.deforms == 1:
+            query = wp.mesh_query_point_no_sign(solid.mesh, p, limit)
+            if not query.result:
+                return limit
+            return wp.length(wp.mesh_eval_position(solid.mesh, query.face, query.u, query.v) - p)
         return _field_distance(table, solid.field, p)
     return wp.length(wp.max(wp.abs(p) - solid.size, wp.vec3(0.0)))

@@ -12,7 +12,7 @@ into its mean instead of aliasing.
 
 import warp as wp
 
-from phys4d_kedro.simulation.rendering.scene import TEXTURE_KINDS
+from phys4d_kedro.simulation.rendering.materials import TEXTURE_KINDS
 
 PLAIN = wp.constant(TEXTURE_KINDS.index("plain"))
 CHECKER = wp.constant(TEXTURE_KINDS.index("checker"))

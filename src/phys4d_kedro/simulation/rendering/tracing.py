@@ -11,7 +11,7 @@ direction (x, y, 1), its parameter is the depth. Each body brings the transform 
 
 import warp as wp
 
-from phys4d_kedro.simulation.rendering.shapes import MESH, MISS, Hit, Solid, hit_convex, hits, may_hit
+from phys4d_kedro.simulation.rendering.shapes import MESH, MISS, Hit, Look, Skin, Solid, hit_convex, hits, may_hit
 
 # Bodies are listed for square tiles of the image of this many pixels.
 TILE = wp.constant(8)
@@ -43,12 +43,23 @@ class Placement:
 
 @wp.struct
 class World:
-    """The bodies on the device. T frames, B bodies; `balls` are the bounding balls (centre in camera axes, radius)."""
+    """The bodies on the device. T frames, B bodies; `balls` are the bounding balls (centre in camera axes, radius).
 
-    solids: wp.array[Solid]
+    Of the vertices of all meshes that deform: how far each moves to the next frame and where it takes its texture from
+    (both in the body's axes), and how much of the second colour it has. `everything` lists all bodies, `opaque` those
+    that cast shadows: count, bodies."""
+
+    solids: wp.array2d[Solid]
+    skins: wp.array2d[Skin]
+    looks: wp.array[Look]
     balls: wp.array2d[wp.vec4]
     places: wp.array2d[Placement]
     fields: wp.array[float]
+    shifts: wp.array[wp.vec3]
+    rests: wp.array[wp.vec3]
+    shades: wp.array[float]
+    everything: wp.array[wp.int16]
+    opaque: wp.array[wp.int16]
 
 
 @wp.func
@@ -61,8 +72,8 @@ def _passes(ball: wp.vec4, d: wp.vec3, dd: float) -> bool:
 
 
 @wp.func
-def trace(world: World, t: int, near: wp.array[wp.int16], d: wp.vec3) -> Hit:
-    """First hit of the ray from the camera of frame t along d, among the bodies listed in `near`: count, bodies."""
+def trace(world: World, t: int, near: wp.array[wp.int16], o: wp.vec3, d: wp.vec3) -> Hit:
+    """First hit of the ray from o along d in frame t, among the bodies listed in `near`: count, bodies."""
     hit = Hit()
     hit.body = -1
     hit.distance = MISS
@@ -70,14 +81,15 @@ def trace(world: World, t: int, near: wp.array[wp.int16], d: wp.vec3) -> Hit:
     for i in range(int(near[0])):
         b = int(near[i + 1])
         ball = world.balls[t, b]
-        if _passes(ball, d, dd):
-            solid = world.solids[b]
+        if _passes(wp.vec4(ball[0] - o[0], ball[1] - o[1], ball[2] - o[2], ball[3]), d, dd):
+            solid = world.solids[t, b]
             place = world.places[t, b]
+            origin = place.rotation * o + place.translation
             direction = place.rotation * d
             if solid.kind == MESH:
-                if not may_hit(solid, place.translation, direction, 0.0):
+                if not may_hit(solid, origin, direction, 0.0):
                     continue
-                query = wp.mesh_query_ray(solid.mesh, place.translation, direction, hit.distance)
+                query = wp.mesh_query_ray(solid.mesh, origin, direction, hit.distance)
                 if query.result:
                     hit.body = b
                     hit.distance = query.t
@@ -85,7 +97,7 @@ def trace(world: World, t: int, near: wp.array[wp.int16], d: wp.vec3) -> Hit:
                     hit.u = query.u
                     hit.v = query.v
             else:
-                distance = hit_convex(solid, place.translation, direction)
+                distance = hit_convex(solid, origin, direction)
                 if distance < hit.distance:
                     hit.body = b
                     hit.distance = distance
@@ -98,7 +110,7 @@ def _hides(world: World, t: int, b: int, point: wp.vec3, own: int) -> bool:
     and faces the camera with (-1: unknown): a convex body cannot hide it then."""
     if not _passes(world.balls[t, b], point, wp.dot(point, point)):
         return False
-    solid = world.solids[b]
+    solid = world.solids[t, b]
     if b == own and solid.convex == 1:
         return False
     place = world.places[t, b]

@@ -1,6 +1,11 @@
-"""The scenes, by name. A new one is a function in a file of its category, under the decorator `scene`."""
+"""The scenes, by name: a file each, in the folder of its category. Every file in such a folder is a scene."""
 
-from phys4d_kedro.simulation.scenes import rigid_bodies
+import importlib
+import pkgutil
+
 from phys4d_kedro.simulation.scenes.registry import SCENES, Scene
 
-__all__ = ["SCENES", "Scene", "rigid_bodies"]
+for _module in sorted(module.name for module in pkgutil.walk_packages(__path__, f"{__name__}.")):
+    importlib.import_module(_module)
+
+__all__ = ["SCENES", "Scene"]

@@ -1,0 +1,44 @@
+"""What a simulation comes to: where everything is in every frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phys4d_kedro.simulation.rendering.scene import Material, Surface, Volume
+
+
+@dataclass(frozen=True)
+class MovingSurface:
+    """What is seen of a rope, cloth, soft body, matter or heated block, in world coordinates."""
+
+    name: str
+    surface: Surface
+    material: Material
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A simulation over T frames: `poses` (T, P, 4, 4), world from part, of every part of every thing, in order, and
+    each part's thing; `surfaces` of what bends and flows, in the order of `Description`; `volumes` of smoke and flame, whose
+    instance number is yet to be given."""
+
+    poses: NDArray[np.float64]
+    thing_of_part: Sequence[int]
+    surfaces: Sequence[MovingSurface] = ()
+    volumes: Sequence[Volume] = ()
+
+    def travel(self) -> float:
+        """The longest way of anything from where it was in the first frame, metres."""
+        ways = [np.linalg.norm(self.poses[..., :3, 3] - self.poses[:1, :, :3, 3], axis=-1)]
+        for moving in self.surfaces:
+            first = moving.surface.vertices[0]
+            followers = moving.surface.moved or moving.surface.vertices[1:]
+            if moving.surface.moved is None:
+                ways += [np.linalg.norm(v - first, axis=-1) for v in moving.surface.vertices[1:]]
+            else:
+                steps = zip(moving.surface.vertices, followers, strict=False)
+                ways.append(np.cumsum([np.linalg.norm(b - a, axis=-1).max(initial=0.0) for a, b in steps]))
+        ways += [np.linalg.norm(volume.velocity, axis=-1).sum(axis=0) for volume in self.volumes]
+        return float(max((way.max(initial=0.0) for way in ways), default=0.0))

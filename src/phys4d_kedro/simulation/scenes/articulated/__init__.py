@@ -1,0 +1,1 @@
+"""Articulated bodies: things on hinges, slides and strings."""

@@ -1,0 +1,1 @@
+"""Cloth that falls, hangs, and is blown."""

@@ -1,0 +1,1 @@
+"""Light, shadow, mirrors and glass."""

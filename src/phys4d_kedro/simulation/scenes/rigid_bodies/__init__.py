@@ -1,0 +1,1 @@
+"""Rigid bodies: balls and blocks that fall, roll, collide and topple."""

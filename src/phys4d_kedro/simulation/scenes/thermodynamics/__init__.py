@@ -1,0 +1,1 @@
+"""Smoke, flame, heat and melting."""

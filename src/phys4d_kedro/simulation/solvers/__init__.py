@@ -1,0 +1,1 @@
+"""Solvers for what MuJoCo does not simulate: gas, heat, and matter made of particles."""
