@@ -121,6 +121,19 @@ def torus(radius: float = 0.2, tube: float = 0.07, around: int = 24, across: int
     )
 
 
+def sphere(count: int, *, radius: float = 0.5, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """A sphere around the origin over a latitude and longitude grid, turned at random: another one for every seed."""
+    a, b = np.meshgrid(np.linspace(0, np.pi, count + 1), np.arange(2 * count) * np.pi / count, indexing="ij")
+    points = radius * np.stack((np.sin(a) * np.cos(b), np.sin(a) * np.sin(b), np.cos(a)), axis=-1).reshape(-1, 3)
+    i, j = np.meshgrid(np.arange(count), np.arange(2 * count), indexing="ij")
+    here, beside = i * 2 * count + j, i * 2 * count + (j + 1) % (2 * count)
+    below, across = here + 2 * count, beside + 2 * count
+    faces = np.concatenate([np.stack(f, -1).reshape(-1, 3) for f in ((here, below, across), (here, across, beside))])
+    rng = np.random.default_rng(seed)
+    turn = pose(axis=rng.normal(size=3), angle=rng.uniform(1, 3))
+    return transform(turn, points).astype(np.float32), faces.astype(np.int32)
+
+
 def pixel_rays(made: RenderScene, size: int) -> Array:
     """Directions (H, W, 3) through the pixels' centres, with z = 1."""
     K = made.camera.intrinsics

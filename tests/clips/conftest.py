@@ -14,9 +14,7 @@ make_small = partial(make_clip, height=24, width=20, frames=9)
 @pytest.fixture
 def source() -> ClipSource:
     """Seven clips of 9 frames, 24x20."""
-    return ClipSource(
-        clip_ids=[f"sphere-{i:04d}" for i in range(7)], fingerprint="v1", make=make_small, description="Spheres"
-    )
+    return ClipSource(count=7, fingerprint="v1", make=make_small, description="Spheres")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

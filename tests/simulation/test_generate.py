@@ -32,7 +32,7 @@ from phys4d_kedro.simulation.generate import (
     simulation_source,
 )
 from phys4d_kedro.simulation.randomization import Choice, Draw, Integer, Range, Uniform, draw_substance
-from phys4d_kedro.simulation.rendering import kernels
+from phys4d_kedro.simulation.rendering.renderer import render
 from phys4d_kedro.simulation.rendering.scene import Sphere
 from phys4d_kedro.simulation.scenes import SCENES, Scene
 from phys4d_kedro.simulation.space import scene_space
@@ -200,8 +200,12 @@ class TestScale:
         config = SimulationConfig.model_validate(loader["parameters"]["simulation"])
         assert simulation_source(config, "train").share == (3, 16)
 
-    def test_the_most_samples_are_the_renderer_s(self) -> None:
-        assert MOST_SAMPLES == kernels.MOST_SAMPLES
+    def test_the_most_samples_are_the_renderer_s(self, configure: Configure) -> None:
+        config, key = configure(), ClipKey("train", 0, 0, 0)
+        scene, _ = build_scene(config, draw_simulation(config, key), Draw(key.rng(0, 2, 0)), key)
+        render(scene, 8, 8, samples=MOST_SAMPLES, seed=0)
+        with pytest.raises(ConfigurationError, match=f"samples {MOST_SAMPLES + 1}: "):
+            render(scene, 8, 8, samples=MOST_SAMPLES + 1, seed=0)
 
 
 class TestSpace:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rendering_scenes import look_at, pixel_rays, playground, pose, scene
+from rendering_scenes import look_at, pixel_rays, playground, pose, scene, sphere
 
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.rendering.renderer import render
-from phys4d_kedro.simulation.rendering.scene import Box, Material, Plane, RenderScene, Sky, Sphere, Sun
+from phys4d_kedro.simulation.rendering.scene import Box, Material, Plane, RenderScene, Sky, Sphere, Sun, Surface
 
 WHITE, BLACK, RED = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0)
 NIGHT = Sun(intensity=0)
@@ -187,6 +187,31 @@ def test_coloured_glass_absorbs_along_the_way() -> None:
     seen = linear(render(made, 33, 33, samples=1, seed=0).rgb[0, 16, 16])
     expected = linear(np.array((255, 204, 127.5))) ** 2
     assert seen / seen[0] == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("looks", [glass(), Material(colour=BLACK, mirror=True, roughness=0, specular=0.9)])
+def test_exact_ball_and_triangles_agree(looks: Material) -> None:
+    vertices, faces = sphere(96, radius=0.5)
+    shapes = (Sphere(radius=0.5), Surface(vertices=[vertices], faces=[faces]))
+    exact, mesh = (
+        render(
+            scene(
+                (Plane(), pose()),
+                (Box(half_extents=(0.3, 0.1, 0.4)), pose((0.2, 1, 0.4))),
+                (shape, pose((0, -0.6, 0.6))),
+                size=64,
+                camera=look_at((0, -3, 1.2), (0, 0, 0.4)),
+                materials=[Material(), Material(colour=RED), looks],
+            ),
+            64,
+            64,
+            samples=8,
+            seed=0,
+        )
+        for shape in shapes
+    )
+    ball = exact.segmentation[0] == 3
+    assert np.abs(exact.rgb[0].astype(int) - mesh.rgb[0])[ball].mean() < 2.5
 
 
 def test_glass_casts_no_shadow() -> None:

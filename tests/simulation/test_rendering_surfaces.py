@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rendering_scenes import box_mesh, look_at, pixel_rays, pose, scene, transform
+from rendering_scenes import box_mesh, look_at, pixel_rays, pose, scene, sphere, transform
 
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.rendering.renderer import RenderOutput, render, visibility
 from phys4d_kedro.simulation.rendering.scene import Box, Material, Plane, RenderScene, Sky, Sun, Surface
+from phys4d_kedro.simulation.rendering.stretches import part, stretches
 
 Vertices = NDArray[np.float32]
 Faces = NDArray[np.int32]
@@ -26,19 +27,6 @@ def grid(cells: int) -> tuple[Vertices, Faces]:
 
 def shifted(vertices: Vertices, *by: float) -> Vertices:
     return vertices + np.array(by, dtype=np.float32)
-
-
-def sphere(count: int, seed: int, radius: float = 0.5) -> tuple[Vertices, Faces]:
-    """A sphere around the origin over a latitude and longitude grid, turned at random: another one for every seed."""
-    a, b = np.meshgrid(np.linspace(0, np.pi, count + 1), np.arange(2 * count) * np.pi / count, indexing="ij")
-    points = radius * np.stack((np.sin(a) * np.cos(b), np.sin(a) * np.sin(b), np.cos(a)), axis=-1).reshape(-1, 3)
-    i, j = np.meshgrid(np.arange(count), np.arange(2 * count), indexing="ij")
-    here, beside = i * 2 * count + j, i * 2 * count + (j + 1) % (2 * count)
-    below, across = here + 2 * count, beside + 2 * count
-    faces = np.concatenate([np.stack(f, -1).reshape(-1, 3) for f in ((here, below, across), (here, across, beside))])
-    rng = np.random.default_rng(seed)
-    turn = pose(axis=rng.normal(size=3), angle=rng.uniform(1, 3))
-    return transform(turn, points).astype(np.float32), faces.astype(np.int32)
 
 
 def depth_at_landing(out: RenderOutput, t: int, instance: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -84,8 +72,9 @@ def test_surface_and_rigid_mesh_agree() -> None:
 def test_surface_moves_with_its_body() -> None:
     mesh = box_mesh((0.3, 0.2, 0.5))
     poses = [pose((0.1 * t, 0.05, 2.5), (1, 2, 3), 0.4 * t) for t in range(2)]
+    camera = [pose(), pose((0.1, 0, -0.2), (1, 1, 0), 0.1)]
     rigid, free = (
-        render(scene((shape, poses), frames=2), 33, 33, samples=1, seed=0)
+        render(scene((shape, poses), frames=2, camera=camera), 33, 33, samples=1, seed=0)
         for shape in (mesh, Surface(vertices=[mesh.vertices] * 2, faces=[mesh.faces] * 2, smooth=False))
     )
     np.testing.assert_allclose(rigid.depth, free.depth, rtol=1e-5)
@@ -107,7 +96,7 @@ def test_motion_of_a_stretching_sheet() -> None:
 
 
 def test_still_surface_has_no_motion() -> None:
-    vertices, faces = sphere(12, 0)
+    vertices, faces = sphere(12)
     camera = [look_at((0.3, -3, 1), (0, 0, 0))] * 2
     made = scene((Surface(vertices=[vertices] * 2, faces=[faces] * 2), pose()), frames=2, camera=camera)
     out = render(made, 33, 33, samples=4, seed=0)
@@ -133,7 +122,7 @@ def test_folding_sheet_hides_itself() -> None:
 
 def liquid(frames: int, slack: float, moved_by: float = 0.04) -> RenderScene:
     """A ball triangulated anew in every frame, moving to the side, before a wall."""
-    shapes = [sphere(40, t) for t in range(frames)]
+    shapes = [sphere(40, seed=t) for t in range(frames)]
     offset = np.array((moved_by, 0.01, -0.05))
     vertices = [(v + t * offset + (0, 0, 3)).astype(np.float32) for t, (v, _) in enumerate(shapes)]
     surface = Surface(
@@ -249,6 +238,29 @@ def test_sun_moves() -> None:
     # The shadow lies 1 m from the middle, 65 / 4 pixels a metre.
     assert dark[0].argmin() == pytest.approx(32 - 16, abs=4)
     assert dark[1].argmin() == pytest.approx(32 + 16, abs=4)
+
+
+def test_long_clips_are_rendered_in_stretches() -> None:
+    """A clip with too many triangles for one stretch is the same as its halves, where they overlap."""
+    vertices, faces = grid(160)
+    frames = 48
+    wave = [(vertices + 0.1 * np.sin(4 * vertices[:, :1] + t) * (0, 0, 1)).astype(np.float32) for t in range(frames)]
+    surface = Surface(vertices=wave, faces=[faces] * frames, smooth=False)
+    sun = Sun(direction=[(0.1 * t, -1, 1) for t in range(frames)])
+    looks = [Material(texture="checker")]
+    made = scene((surface, pose((0, 0, 2), (1, 0, 0), 0.5)), frames=frames, size=12, materials=looks, sun=sun)
+    assert [*stretches(made)] == [(0, 40), (40, 48)]
+    whole = render(made, 12, 12, samples=2, seed=0)
+    points = np.broadcast_to(np.random.default_rng(0).normal((0, 0, 2), 0.3, (20, 3)), (frames, 20, 3))
+    seen = visibility(made, points, 12, 12)
+    for start, stop in ((36, 40), (39, 42)):
+        half = part(made, start, stop)
+        alone = render(half, 12, 12, samples=2, seed=0)
+        for key in ("rgb", "depth", "segmentation"):
+            assert np.array_equal(getattr(alone, key), getattr(whole, key)[start:stop]), key
+        assert np.array_equal(alone.motion, whole.motion[start : stop - 1])
+        assert np.array_equal(alone.motion_valid, whole.motion_valid[start : stop - 1])
+        assert np.array_equal(visibility(half, points[start:stop], 12, 12), seen[start:stop])
 
 
 def test_wrong_surfaces_are_refused() -> None:

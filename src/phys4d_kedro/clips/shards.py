@@ -161,10 +161,8 @@ class _Writer:
 
     def _is_of(self, source: ClipSource, index: manifest.Index | None) -> bool:
         """Whether an index is that of the source's complete set."""
-        if index is None:
-            return False
-        expected = (source.fingerprint, len(source), self.clips_per_shard, self.coding.model_dump())
-        return (index.fingerprint, index.clips, index.clips_per_shard, index.coding) == expected
+        facts = index and (index.fingerprint, index.clips, index.clips_per_shard, index.coding)
+        return facts == (source.fingerprint, len(source), self.clips_per_shard, self.coding.model_dump())
 
     def _index_if_readable(self) -> manifest.Index | None:
         try:

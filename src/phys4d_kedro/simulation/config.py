@@ -22,7 +22,7 @@ def _known(names: list[str]) -> list[str]:
     return names
 
 
-# kernels.MOST_SAMPLES, which cannot be read without starting Warp.
+# As the renderer, whose own constant cannot be read without starting Warp.
 MOST_SAMPLES = 32
 
 Split = Literal["train", "validation", "heldout", "unseen"]

@@ -101,10 +101,11 @@ def _air(gas: Gas, things: Sequence[Thing], poses: NDArray[np.float64], fps: flo
     from phys4d_kedro.simulation.solvers.gas import Obstacle, simulate_gas
     from phys4d_kedro.simulation.solvers.transforms import transform_of
 
-    def placed(index: int, part: Part) -> Obstacle:
-        return Obstacle(part.shape, poses[:, index] @ transform_of(part.position, part.rotation))
+    def obstacle(index: int, part: Part) -> Obstacle:
+        placed = poses[:, index] @ transform_of(part.position, part.rotation)
+        return Obstacle(shape=part.shape, poses=placed)
 
-    obstacles = [placed(index, part) for index, thing in enumerate(things) for part in thing.solid_parts]
+    obstacles = [obstacle(index, part) for index, thing in enumerate(things) for part in thing.solid_parts]
     inside = [one for one in obstacles if _reaches(gas, one.poses)]
     return simulate_gas(gas, frames=len(poses), fps=fps, seed=seed, instance=0, obstacles=inside)
 

@@ -42,3 +42,9 @@ class Rollout:
                 ways.append(np.cumsum([np.linalg.norm(b - a, axis=-1).max(initial=0.0) for a, b in steps]))
         ways += [np.linalg.norm(volume.velocity, axis=-1).sum(axis=0) for volume in self.volumes]
         return float(max((way.max(initial=0.0) for way in ways), default=0.0))
+
+    def turn(self) -> float:
+        """The largest angle by which any part is turned from where it was in the first frame, radians."""
+        relative = np.einsum("pji,tpjk->tpik", self.poses[0, :, :3, :3], self.poses[..., :3, :3])
+        cosine = (np.trace(relative, axis1=-2, axis2=-1) - 1) / 2
+        return float(np.arccos(np.clip(cosine, -1, 1)).max(initial=0.0))

@@ -74,7 +74,7 @@ def _sends_on(world: World, hit: Hit) -> bool:
 def _make(look: Any, optical: bool, module: str) -> Any:
     """The kernel that sees what `look` sees, in a module of its own: a scene compiles only the one it needs."""
 
-    @wp.kernel(module=module, enable_backward=False)
+    @wp.kernel(name="colour", module=module, enable_backward=False)
     def colour(
         first_frame: int,
         camera: Camera,

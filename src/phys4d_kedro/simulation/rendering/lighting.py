@@ -104,7 +104,26 @@ def _nearness(
         if solid.kind == PLANE and o[2] * p[2] < 0.0:
             near += 1.0
         elif k > 0 or not mine:
-            near += 1.0 - wp.min(distance_to(solid, fields, p, step) / step, 1.0)
+            near += 1.0 - wp.min(distance_to(solid, fields, p) / step, 1.0)
+        step = 3.0 * step
+    return near / float(STEPS)
+
+
+@wp.func
+def _nearness_of_surface(solid: Solid, place: Placement, point: wp.vec3, normal: wp.vec3, mine: bool) -> float:
+    """The same of a mesh that deforms, which has no grid: by its nearest points."""
+    o = place.rotation * point + place.translation
+    n = place.rotation * normal
+    near = float(0.0)
+    step = float(FIRST_STEP)
+    if mine:
+        step = 3.0 * step
+    # Not a loop over STEPS, which Warp would unroll: large code slows down scenes that never come here.
+    while step < 1.01 * REACH:
+        p = o + step * n
+        query = wp.mesh_query_point_no_sign(solid.mesh, p, step)
+        if query.result:
+            near += 1.0 - wp.length(wp.mesh_eval_position(solid.mesh, query.face, query.u, query.v) - p) / step
         step = 3.0 * step
     return near / float(STEPS)
 
@@ -143,7 +162,10 @@ def surroundings(
         if square < reach * reach:
             solid = world.solids[t, b]
             place = world.places[t, b]
-            sky_share *= 1.0 - DIMMING * _nearness(solid, place, world.fields, point, normal, mine)
+            if solid.deforms == 1:
+                sky_share *= 1.0 - DIMMING * _nearness_of_surface(solid, place, point, normal, mine)
+            else:
+                sky_share *= 1.0 - DIMMING * _nearness(solid, place, world.fields, point, normal, mine)
         along = wp.dot(towards, light.sun)
         widening = margin + light.sun_spread * (wp.max(along, 0.0) + ball[3])
         reach = ball[3] + widening

@@ -18,9 +18,12 @@ class Material:
     `colour` and `second_colour` are what the texture mixes; `plain` uses `colour` alone. `scale` is the period of the
     texture in metres (a checker has two squares a period). `roughness` runs from 0 (sharp highlight) to 1 (matte);
     `specular` is the mirror reflectance at normal incidence (plastic and stone 0.04, polished metal 0.5 and more).
-    `mirror` shows the scene, not the sky alone, in what is reflected. With `transmission` that share of the light which
-    is not reflected passes through, bent by `refractive_index` (glass 1.5, water 1.33; 1 for what bends nothing) and
-    coloured by `colour` over each `clarity` metres of way inside.
+    `mirror` shows the scene, not the sky alone, in what is reflected, sharply whatever the roughness.
+
+    With `transmission` that share of the light which is not reflected passes through, bent by `refractive_index`
+    (glass 1.5, water 1.33; 1 for what bends nothing) and coloured by `colour` over each `clarity` metres of way inside;
+    Fresnel's reflectance takes the place of `specular`. Such a body casts no shadow. It must be closed, or a `Plane`:
+    all below it is inside then. Where two such bodies touch, light leaves the one into air before it enters the other.
     """
 
     colour: Colour = (0.75, 0.75, 0.75)

@@ -7,13 +7,14 @@ surface of glass both the reflected and the refracted ray are followed, as far a
 # The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a
 # loop changes are declared as float(0.0), structures are indexed by name, arguments have no keywords.
 # mypy: ignore-errors
-# ruff: noqa: UP018, RUF046, PLR0917, PLR0912, PLR0915, SIM108
+# ruff: noqa: UP018, RUF046, PLR0917, PLR0912, PLR0915
 
 import warp as wp
 
 from phys4d_kedro.simulation.rendering.air import Air, look_around, look_through, panorama_light, smoke_shadow
 from phys4d_kedro.simulation.rendering.lighting import Light
 from phys4d_kedro.simulation.rendering.shading import (
+    Lit,
     glossy,
     gradient_light,
     light_surface,
@@ -24,12 +25,35 @@ from phys4d_kedro.simulation.rendering.shapes import Hit, Look
 from phys4d_kedro.simulation.rendering.textures import hash_unit
 from phys4d_kedro.simulation.rendering.tracing import World, trace
 
-# Times that a ray is bent or mirrored, straight pieces of all rays of a path, and rays that wait to be followed.
+# Times that a ray is bent or mirrored, and straight pieces of all rays of a path.
 MOST_BOUNCES = wp.constant(4)
 MOST_PIECES = wp.constant(12)
-MOST_WAITING = wp.constant(3)
 # A reflection on glass that carries less than this share of the light is taken from the sky alone.
 FAINT = wp.constant(0.02)
+
+
+@wp.struct
+class Ray:
+    """A piece of a path: origin, direction (any length); the axes of the pixel's footprint; the light it carries; the
+    body in whose glass it is (-1: none), how often it was bent or mirrored, and its way from the camera in metres."""
+
+    o: wp.vec3
+    d: wp.vec3
+    right: wp.vec3
+    below: wp.vec3
+    weight: wp.vec3
+    inside: wp.int32
+    bounces: wp.int32
+    way: float
+
+
+@wp.struct
+class Glass:
+    """Where a ray meets glass: refractive index behind it over that before it, cosine, reflectance."""
+
+    ratio: float
+    cosine: float
+    reflectance: float
 
 
 @wp.func
@@ -77,6 +101,44 @@ def _environment(air: Air, light: Light, d: wp.vec3, roughness: float) -> wp.vec
 
 
 @wp.func
+def _meet(look: Look, lit: Lit, d: wp.vec3, normal: wp.vec3) -> Glass:
+    glass = Glass()
+    glass.ratio = look.refractive_index
+    if not lit.outwards:
+        glass.ratio = 1.0 / look.refractive_index
+    glass.cosine = wp.clamp(-wp.dot(d, normal), 0.0, 1.0)
+    glass.reflectance = fresnel(glass.cosine, glass.ratio)
+    return glass
+
+
+@wp.func
+def _reflected(ray: Ray, d: wp.vec3, normal: wp.vec3, point: wp.vec3, weight: wp.vec3) -> Ray:
+    """The ray after a mirror, from `point` on."""
+    after = ray
+    after.o = point
+    after.d = mirrored(normal, d)
+    after.right = mirrored(normal, ray.right)
+    after.below = mirrored(normal, ray.below)
+    after.weight = weight
+    after.bounces = ray.bounces + 1
+    return after
+
+
+@wp.func
+def _refracted(
+    ray: Ray, d: wp.vec3, normal: wp.vec3, point: wp.vec3, weight: wp.vec3, glass: Glass, inside: int
+) -> Ray:
+    """The ray behind a surface of glass, from `point` on."""
+    after = ray
+    after.o = point
+    after.d = refracted(d, normal, glass.cosine, glass.ratio)
+    after.weight = weight
+    after.bounces = ray.bounces + 1
+    after.inside = inside
+    return after
+
+
+@wp.func
 def follow(
     world: World,
     air: Air,
@@ -93,121 +155,89 @@ def follow(
     """Linear colour of what a ray along view = (x, y, 1) sees, `first` being its hit. `pixel` is the size, at depth 1,
     of what it stands for; mirrors turn the axes of its footprint, but do not focus it."""
     total = wp.vec3(0.0)
-    origins = wp.mat33(0.0)
-    directions = wp.mat33(0.0)
-    weights = wp.mat33(0.0)
-    states = wp.mat33(0.0)
-    rights = wp.mat33(0.0)
-    belows = wp.mat33(0.0)
+    ray = Ray()
+    ray.d = view
+    ray.right = wp.vec3(1.0, 0.0, 0.0)
+    ray.below = wp.vec3(0.0, 1.0, 0.0)
+    ray.weight = wp.vec3(1.0)
+    ray.inside = -1
+    # Reflections on glass that are yet to be followed.
     waiting = int(0)
+    second = Ray()
+    third = Ray()
     done = bool(False)
-    o = wp.vec3(0.0)
-    d = view
-    weight = wp.vec3(1.0)
-    # The body whose glass the ray is in (-1: none), its bounces, and its way from the camera in metres.
-    inside = int(-1)
-    bounces = int(0)
-    way = float(0.0)
-    right = wp.vec3(1.0, 0.0, 0.0)
-    below = wp.vec3(0.0, 1.0, 0.0)
-    size = first.distance * pixel
     hit = first
+    size = first.distance * pixel
     company = near
     offset = hash_unit(key + wp.uint32(1))
     for piece in range(MOST_PIECES):
         if done:
             if waiting == 0:
                 break
+            ray = second
+            second = third
             waiting -= 1
-            o = origins[waiting]
-            d = directions[waiting]
-            weight = weights[waiting]
-            state = states[waiting]
-            right = rights[waiting]
-            below = belows[waiting]
-            inside = int(state[0])
-            bounces = int(state[1])
-            way = state[2]
             done = False
         if piece > 0:
-            hit = trace(world, t, world.everything, o, d)
-        length = wp.length(d)
-        ray = d / length
-        smoke = look_through(air, t, light, o, d, hit.distance, offset)
-        total += wp.cw_mul(weight, wp.vec3(smoke[0], smoke[1], smoke[2]))
-        weight = weight * smoke[3]
+            hit = trace(world, t, world.everything, ray.o, ray.d)
+        length = wp.length(ray.d)
+        d = ray.d / length
+        smoke = look_through(air, t, light, ray.o, ray.d, hit.distance, offset)
+        total += wp.cw_mul(ray.weight, wp.vec3(smoke[0], smoke[1], smoke[2]))
+        ray.weight = ray.weight * smoke[3]
         if hit.body < 0:
-            total += wp.cw_mul(weight, look_around(air, light, ray))
+            total += wp.cw_mul(ray.weight, look_around(air, light, d))
             done = True
             continue
         reach = hit.distance * length
-        way += reach
+        ray.way = ray.way + reach
         if piece > 0:
-            size = (way / wp.length(view)) * pixel
+            size = (ray.way / wp.length(view)) * pixel
             company = world.opaque
-        if inside >= 0:
-            weight = wp.cw_mul(weight, _tint(world.looks[inside], reach))
-        lit = light_surface(world, rays, t, company, light, hit, o, d, right, below, size, count, key)
+        if ray.inside >= 0:
+            ray.weight = wp.cw_mul(ray.weight, _tint(world.looks[ray.inside], reach))
+        lit = light_surface(world, rays, t, company, light, hit, ray.o, ray.d, ray.right, ray.below, size, count, key)
         if lit.sun > 0.0:
             lit.sun = lit.sun * smoke_shadow(air, t, lit.point, light)
         clear = wp.exp(-reach * light.haze)
-        total += (1.0 - clear) * wp.cw_mul(weight, light.horizon)
-        weight = weight * clear
+        total += (1.0 - clear) * wp.cw_mul(ray.weight, light.horizon)
+        ray.weight = ray.weight * clear
         look = world.looks[hit.body]
         normal = lit.normal
-        bounced = mirrored(normal, ray)
-        if wp.dot(bounced, lit.facing) <= 0.0:
+        if wp.dot(mirrored(normal, d), lit.facing) <= 0.0:
             normal = lit.facing
-            bounced = mirrored(normal, ray)
         diffuse = scattered(lit, light, _ambient(air, light, lit.normal, lit.sky))
-        point = o + hit.distance * d
+        point = ray.o + hit.distance * ray.d
         # float32 keeps about seven digits: off the surface by more than their error.
-        off = (1.0e-4 * way) * lit.facing
-        last = bounces >= MOST_BOUNCES
-        bounces += 1
+        off = (1.0e-4 * ray.way) * lit.facing
+        last = ray.bounces >= MOST_BOUNCES
         if look.transmission > 0.0:
-            ratio = look.refractive_index
-            if not lit.outwards:
-                ratio = 1.0 / ratio
-            cosine = wp.clamp(-wp.dot(ray, normal), 0.0, 1.0)
-            reflectance = fresnel(cosine, ratio)
-            normal_share = (ratio - 1.0) / (ratio + 1.0)
-            kept = (1.0 - reflectance) * (1.0 - look.transmission)
-            own = kept * diffuse
-            if lit.outwards:
-                own += glossy(lit, light, ray, normal_share * normal_share, look.roughness)
-            total += wp.cw_mul(weight, own)
-            echo = reflectance * weight
-            if last or wp.max(echo) < FAINT or waiting == MOST_WAITING:
-                total += wp.cw_mul(echo, look_around(air, light, bounced))
-            else:
-                origins[waiting] = point + off
-                directions[waiting] = bounced
-                weights[waiting] = echo
-                states[waiting] = wp.vec3(float(inside), float(bounces), way)
-                rights[waiting] = mirrored(normal, right)
-                belows[waiting] = mirrored(normal, below)
-                waiting += 1
-            weight = ((1.0 - reflectance) * look.transmission) * weight
-            d = refracted(ray, normal, cosine, ratio)
-            if last:
-                total += wp.cw_mul(weight, look_around(air, light, d))
-            done = last or wp.max(weight) < 1.0e-3
-            o = point - off
+            glass = _meet(look, lit, d, normal)
+            own = ((1.0 - glass.reflectance) * (1.0 - look.transmission)) * diffuse
+            inside = int(-1)
             if lit.outwards:
                 inside = hit.body
+                own += glossy(lit, light, d, fresnel(1.0, glass.ratio), look.roughness)
+            total += wp.cw_mul(ray.weight, own)
+            echo = _reflected(ray, d, normal, point + off, glass.reflectance * ray.weight)
+            if last or wp.max(echo.weight) < FAINT or waiting == 2:
+                total += wp.cw_mul(echo.weight, look_around(air, light, echo.d))
             else:
-                inside = -1
+                third = second
+                second = echo
+                waiting += 1
+            passed = ((1.0 - glass.reflectance) * look.transmission) * ray.weight
+            ray = _refracted(ray, d, normal, point - off, passed, glass, inside)
+            if last:
+                total += wp.cw_mul(ray.weight, look_around(air, light, ray.d))
+            done = last or wp.max(ray.weight) < 1.0e-3
         else:
-            own = diffuse + glossy(lit, light, ray, look.specular, look.roughness)
+            own = diffuse + glossy(lit, light, d, look.specular, look.roughness)
             share = lit.mirror * lit.clearness
+            after = _reflected(ray, d, normal, point + off, share * ray.weight)
             if look.mirror == 0 or last:
-                own += (lit.sky * share) * _environment(air, light, bounced, look.roughness)
+                own += (lit.sky * share) * _environment(air, light, after.d, look.roughness)
                 done = True
-            total += wp.cw_mul(weight, own)
-            weight = share * weight
-            o = point + off
-            d = bounced
-            right = mirrored(normal, right)
-            below = mirrored(normal, below)
+            total += wp.cw_mul(ray.weight, own)
+            ray = after
     return total

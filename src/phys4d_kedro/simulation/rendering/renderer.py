@@ -15,6 +15,7 @@ from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.rendering import colouring, kernels, smoke_kernels
 from phys4d_kedro.simulation.rendering.scene import RenderScene
 from phys4d_kedro.simulation.rendering.shapes import Hit
+from phys4d_kedro.simulation.rendering.stretches import part, stretches
 from phys4d_kedro.simulation.rendering.tracing import TILE
 from phys4d_kedro.simulation.rendering.upload import Uploaded, upload
 from phys4d_kedro.simulation.rendering.upload_lights import sampling_tables
@@ -103,25 +104,37 @@ def render(
     _start_warp()
     T = scene.frames
     with wp.ScopedDevice(device):
-        uploaded = upload(scene, height, width)
         sampling = [samples, wp.uint32(seed & 0xFFFFFFFF), *sampling_tables(samples)]
         images = {
             "rgb": wp.empty((T, height, width, 3), dtype=wp.uint8),
             "depth": wp.empty((T, height, width), dtype=float),
-            "motion": wp.zeros((T - 1, height, width, 3), dtype=float),
-            "motion_valid": wp.zeros((T - 1, height, width), dtype=wp.bool),
+            "motion": wp.zeros((T, height, width, 3), dtype=float),
+            "motion_valid": wp.zeros((T, height, width), dtype=wp.bool),
             "segmentation": wp.zeros((T, height, width), dtype=wp.uint16),
         }
-        piece = max(1, min(_PIXELS_AT_ONCE // (height * width), -(-T // threads)))
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda first: _render_piece(uploaded, images, sampling, first, piece), range(0, T, piece)))
-        return RenderOutput(**{key: image.numpy() for key, image in images.items()})
+        for start, stop in stretches(scene):
+            # With the frame after it, where the points of its last frame go.
+            uploaded = upload(part(scene, start, min(stop + 1, T)), height, width)
+            _render_stretch(
+                uploaded, {key: image[start:] for key, image in images.items()}, sampling, stop - start, threads
+            )
+        out = {key: image.numpy() for key, image in images.items()}
+        # The last frame has no next one.
+        return RenderOutput(**{**out, "motion": out["motion"][:-1], "motion_valid": out["motion_valid"][:-1]})
 
 
-def _render_piece(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any], first: int, piece: int) -> None:
-    """Fill in frames first .. first + piece - 1 of the images, as far as they go."""
+def _render_stretch(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any], frames: int, threads: int) -> None:
+    """Fill in the first `frames` frames of the images."""
+    height, width = images["depth"].shape[1:]
+    size = max(1, min(_PIXELS_AT_ONCE // (height * width), -(-frames // threads)))
+    pieces = [(first, min(size, frames - first)) for first in range(0, frames, size)]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda piece: _render_piece(uploaded, images, sampling, *piece), pieces))
+
+
+def _render_piece(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any], first: int, frames: int) -> None:
+    """Fill in `frames` frames of the images from the `first` on."""
     T, height, width = images["depth"].shape
-    frames = min(piece, T - first)
     hits = wp.empty((frames, height, width), dtype=Hit)
     normals = wp.empty((frames, height, width), dtype=wp.vec3)
     near = _list_bodies(uploaded, first, min(frames + 1, T - first))
@@ -177,21 +190,25 @@ def visibility(
     rotation = scene.camera.world_from_camera[:, :3, :3]
     seen = (points - scene.camera.world_from_camera[:, None, :3, 3]) @ rotation
     with wp.ScopedDevice(device):
-        uploaded = upload(scene, height, width)
-        visible = wp.zeros(points.shape[:2], dtype=wp.bool)
-        near = _list_bodies(uploaded, 0, scene.frames)
-        there = wp.array(seen.astype(np.float32), dtype=wp.vec3)
-        wp.launch(
-            kernels.see_points,
-            points.shape[:2],
-            inputs=[uploaded.camera, uploaded.world, near, there],
-            outputs=[visible],
+        return np.concatenate(
+            [
+                _see(upload(part(scene, start, stop), height, width), seen[start:stop].astype(np.float32))
+                for start, stop in stretches(scene)
+            ]
         )
-        if scene.volumes:
-            wp.launch(
-                smoke_kernels.smoke_hides_points, points.shape[:2], inputs=[uploaded.air, there], outputs=[visible]
-            )
-        return visible.numpy()
+
+
+def _see(uploaded: Uploaded, seen: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which points (T, N, 3) in the axes of each frame's camera are visible."""
+    visible = wp.zeros(seen.shape[:2], dtype=wp.bool)
+    points = wp.array(seen, dtype=wp.vec3)
+    near = _list_bodies(uploaded, 0, len(seen))
+    wp.launch(
+        kernels.see_points, visible.shape, inputs=[uploaded.camera, uploaded.world, near, points], outputs=[visible]
+    )
+    if uploaded.air.clouds.shape[0]:
+        wp.launch(smoke_kernels.smoke_hides_points, visible.shape, inputs=[uploaded.air, points], outputs=[visible])
+    return visible.numpy()
 
 
 def _list_bodies(uploaded: Uploaded, first: int, frames: int) -> Any:

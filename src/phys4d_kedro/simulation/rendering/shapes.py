@@ -238,9 +238,9 @@ def _field_distance(table: wp.array[float], field: Field, p: wp.vec3) -> float:
 
 
 @wp.func
-def distance_to(solid: Solid, table: wp.array[float], p: wp.vec3, limit: float) -> float:
-    """Distance in metres from p (frame of the shape) to the body, 0 inside; to the surface of a mesh, by its grid; to
-    one that deforms, as far as it is less than `limit`."""
+def distance_to(solid: Solid, table: wp.array[float], p: wp.vec3) -> float:
+    """Distance in metres from p (frame of the shape) to the body, 0 inside; to the surface of a mesh that keeps its
+    form, by its grid."""
     if solid.kind == SPHERE:
         return wp.max(wp.length(p) - solid.size[0], 0.0)
     if solid.kind == CYLINDER:
@@ -248,10 +248,5 @@ def distance_to(solid: Solid, table: wp.array[float], p: wp.vec3, limit: float) 
         cap = wp.max(wp.abs(p[2]) - solid.size[2], 0.0)
         return wp.sqrt(side * side + cap * cap)
     if solid.kind == MESH:
-        if solid.deforms == 1:
-            query = wp.mesh_query_point_no_sign(solid.mesh, p, limit)
-            if not query.result:
-                return limit
-            return wp.length(wp.mesh_eval_position(solid.mesh, query.face, query.u, query.v) - p)
         return _field_distance(table, solid.field, p)
     return wp.length(wp.max(wp.abs(p) - solid.size, wp.vec3(0.0)))

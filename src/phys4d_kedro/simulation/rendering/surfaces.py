@@ -55,3 +55,10 @@ class Surface:
             raise ConfigurationError("surface: shades must have one value a vertex and frame")
         if self.rest is not None and {len(v) for v in self.vertices} != {len(self.rest)}:
             raise ConfigurationError("surface: rest must have the vertices of every frame")
+
+    @property
+    def painted_at(self) -> NDArray[np.float32] | None:
+        """Where the vertices take their texture from (V, 3); None: from where they are, in the frame at hand."""
+        if self.rest is not None or self.moved is not None or not len(self.vertices[0]):
+            return self.rest
+        return self.vertices[0]

@@ -20,7 +20,7 @@ class Shapes:
 
     def __init__(self) -> None:
         self.meshes: list[wp.Mesh] = []
-        self._known: dict[tuple[int, ...], wp.Mesh] = {}
+        self._known: dict[tuple[int, int, int, bool], tuple[int, Any]] = {}
         self._shifts = _Table((0, 3))
         self._rests = _Table((0, 3))
         self._shades = _Table((0,))
@@ -38,7 +38,7 @@ class Shapes:
             case Cylinder():
                 solid["kind"], solid["size"] = CYLINDER, (shape.radius, shape.radius, shape.half_height)
             case Mesh():
-                solid["mesh"] = self._mesh(shape.vertices, shape.faces, shape.normals, key=(id(shape),))
+                solid["mesh"] = self._mesh(shape.vertices, shape.faces, normals=shape.normals)
                 solid["smooth"] = shape.normals is not None
                 solid["convex"] = _is_convex(shape)
                 solid["kind"], solid["size"] = MESH, _half_extent(shape.vertices)
@@ -53,7 +53,7 @@ class Shapes:
         solid["convex"], solid["deforms"], solid["smooth"] = 0, 1, surface.smooth
         skin["slack"] = -1.0 if surface.moved is None else surface.slack
         solid["kind"] = SPHERE  # a point, where there are no triangles
-        rest = _rest(surface)
+        rest = surface.painted_at
         skin["rest"] = -1 if rest is None else self._rests.add(rest)
         skin["shades"] = -1
         for t, (vertices, faces) in enumerate(zip(surface.vertices, surface.faces, strict=True)):
@@ -61,8 +61,7 @@ class Shapes:
                 continue
             middles[t] = _middle(vertices)
             solid["kind"][t], solid["size"][t] = MESH, _half_extent(vertices)
-            normals = _vertex_normals(vertices, faces) if surface.smooth else None
-            solid["mesh"][t] = self._mesh(vertices, faces, normals, key=(id(vertices), id(faces), surface.smooth))
+            solid["mesh"][t] = self._mesh(vertices, faces, smooth=surface.smooth)
             if t + 1 < T:
                 later = surface.vertices[t + 1] if surface.moved is None else surface.moved[t]
                 skin["shifts"][t] = self._shifts.add(later.astype(np.float64) - vertices)
@@ -74,19 +73,25 @@ class Shapes:
         self,
         vertices: NDArray[np.float32],
         faces: NDArray[np.int32],
-        normals: NDArray[np.float32] | None,
-        key: tuple[int, ...],
+        *,
+        normals: NDArray[np.float32] | None = None,
+        smooth: bool = False,
     ) -> int:
-        """Id of a mesh on the device, made once for a `key`."""
+        """Id of a mesh on the device, made once for the same arrays. If `smooth`, its vertex normals are found."""
+        key = (id(vertices), id(faces), id(normals), smooth)
         if key not in self._known:
-            self._known[key] = wp.Mesh(
+            if smooth:
+                normals = _vertex_normals(vertices, faces)
+            mesh = wp.Mesh(
                 points=wp.array(vertices - _middle(vertices), dtype=wp.vec3),
                 indices=wp.array(faces.reshape(-1), dtype=int),
                 # Warp interpolates a mesh's "velocities" over a triangle: here they are its vertex normals.
                 velocities=None if normals is None else wp.array(normals, dtype=wp.vec3),
             )
-            self.meshes.append(self._known[key])
-        return int(self._known[key].id)
+            self.meshes.append(mesh)
+            # The arrays are kept, so that no other gets their ids.
+            self._known[key] = (int(mesh.id), (vertices, faces, normals))
+        return self._known[key][0]
 
     def finish(self, world: Any, solids: NDArray[Any]) -> None:
         """Put the tables into the world, and where they lie into the solids (T, B)."""
@@ -112,14 +117,6 @@ class _Table:
 
     def rows(self) -> NDArray[np.float32]:
         return np.concatenate(self._pieces)
-
-
-def _rest(surface: Surface) -> NDArray[np.float32] | None:
-    """Where the vertices take their texture from; None: from where they are."""
-    if surface.rest is not None:
-        return surface.rest
-    first = surface.vertices[0]
-    return first if surface.moved is None and len(first) else None
 
 
 def _vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:

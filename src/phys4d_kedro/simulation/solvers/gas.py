@@ -3,8 +3,8 @@
 Boussinesq flow on a staggered grid: velocity is advected by MacCormack steps with bounds (Selle et al. 2008, An
 unconditionally stable MacCormack method), smoke, heat and flame in conservation form with limited slopes, so that none
 is lost; heat lifts, smoke weighs a little; vorticity confinement (Fedkiw et al. 2001, Visual simulation of smoke) gives
-back the small eddies that a coarse grid loses; a projection (gas_pressure.py) takes the divergence out. Time scales are those of the sources (gas_sources.py), so that a
-candle and a bonfire burn alike, each at its own pace.
+back the small eddies that a coarse grid loses; a projection (gas_pressure.py) takes the divergence out. Time scales are
+those of the sources (gas_sources.py), so that a candle and a bonfire burn alike, each at its own pace.
 """
 
 from collections.abc import Sequence

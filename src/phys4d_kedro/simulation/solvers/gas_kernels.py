@@ -7,7 +7,7 @@ Velocities lie on the faces of the cells: u (X+1, Y, Z), v (X, Y+1, Z), w (X, Y,
 # The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a
 # loop changes are declared as float(0.0), structures are indexed by name, arguments have no keywords.
 # mypy: ignore-errors
-# ruff: noqa: UP018, PLR0917
+# ruff: noqa: PLR0917
 
 import warp as wp
 

@@ -30,12 +30,9 @@ _POISSON = 0.3
 _ELASTIC_FRICTION = 0.6
 # Bodies are smaller for the grid than they are, by this share of the spacing: with it bodies displace their own volume.
 # Deeper than the other, a node moves with the body both ways: it may be nearer to the far side of a wall.
-_REACH = 0.25
-_BOUND = 1.0
-# Crowded particles are taken for what they are over the time in which sound crosses so many cells.
-_SETTLING_CELLS = 10.0
-# Share of the difference
-_SMOOTHING = 0.05
+_REACH = 0.5
+# A liquid's J follows that around it, and crowding, over the time in which sound crosses so many cells.
+_RELAXATION_CELLS = 8.0
 # Cells beside the domain, so that every particle in it has all its nodes.
 _MARGIN = 2
 
@@ -132,9 +129,9 @@ class MatterSimulation:
         count, nodes = particles.birth.shape, grid.motion.shape
         inputs = [self._time, dt, heated, self._laws, particles, grid]
         wp.launch(kernels.scatter, count, inputs=inputs, device=device)
-        reach, bound = _REACH * self._spacing, _BOUND * self._spacing
+        reach = _REACH * self._spacing
         bodies = [self._solids, self._places]
-        inputs = [dt, GRAVITY, ground, reach, bound, heated, *bodies, grid, self._impulses]
+        inputs = [dt, GRAVITY, ground, reach, heated, *bodies, grid, self._impulses]
         wp.launch(kernels.move_grid, nodes, inputs=inputs, device=device)
         if self._heated:
             wp.launch(kernels.conduct, nodes, inputs=[grid], device=device)
@@ -218,8 +215,7 @@ def _law(matter: Matter, speed: float, spacing: float) -> NDArray[Any]:
     law["wall_friction"] = 0.0 if matter.kind == "liquid" else friction
     law["melting"] = matter.melting or 0.0
     law["diffusivity"] = matter.diffusivity
-    law["settling"] = _MACH * speed / (_SETTLING_CELLS * spacing)
-    law["smoothing"] = _SMOOTHING
+    law["relaxation"] = _MACH * speed / (_RELAXATION_CELLS * spacing)
     return law
 
 

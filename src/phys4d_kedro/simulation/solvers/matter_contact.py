@@ -42,72 +42,40 @@ class Placement:
 
 
 @wp.func
-def _from_box(p: wp.vec3, half: wp.vec3, hidden: int) -> wp.vec4:
-    sign = wp.vec3(wp.sign(p[0]), wp.sign(p[1]), wp.sign(p[2]))
-    beyond = wp.cw_mul(sign, p) - half
-    nearest = int(wp.argmax(beyond))
-    if beyond[nearest] > 0.0:
-        if ((hidden >> (2 * nearest + wp.where(sign[nearest] > 0.0, 1, 0))) & 1) != 0:
-            return wp.vec4(0.0, 0.0, 0.0, FAR)
-        way = wp.max(beyond, wp.vec3(0.0))
-        distance = wp.length(way)
-        normal = wp.cw_mul(sign, way) / distance
-        return wp.vec4(normal[0], normal[1], normal[2], distance)
-    best = wp.vec4(0.0, 0.0, 0.0, -FAR)
-    for k in range(3):
-        for positive in range(2):
-            side = float(2 * positive - 1)
-            distance = side * p[k] - half[k]
-            if ((hidden >> (2 * k + positive)) & 1) == 0 and distance > best[3]:
-                best = wp.vec4(0.0, 0.0, 0.0, distance)
-                best[k] = side
-    return best
-
-
-@wp.func
-def _from_cylinder(p: wp.vec3, half: wp.vec3, hidden: int) -> wp.vec4:
-    radius = wp.max(wp.sqrt(p[0] * p[0] + p[1] * p[1]), 1.0e-9)
-    side = radius - half[0]
-    sign = wp.sign(p[2])
-    cap = sign * p[2] - half[2]
-    covered = ((hidden >> wp.where(sign > 0.0, 5, 4)) & 1) != 0
-    if cap > wp.max(side, 0.0) and covered:
-        return wp.vec4(0.0, 0.0, 0.0, FAR)
-    if side > 0.0 and cap > 0.0:
-        distance = wp.sqrt(side * side + cap * cap)
-        out = side / (radius * distance)
-        return wp.vec4(p[0] * out, p[1] * out, sign * cap / distance, distance)
-    if cap > side and not covered:
-        return wp.vec4(0.0, 0.0, sign, cap)
-    return wp.vec4(p[0] / radius, p[1] / radius, 0.0, side)
-
-
-@wp.func
-def contact(solid: Solid, place: Placement, position: wp.vec3) -> wp.vec4:
-    """Of a point: outward unit normal of a part where it is nearest (world), and distance in metres, negative inside.
-    Far before a hidden face, where the body has another part."""
-    p = wp.transpose(place.rotation) * (position - place.position)
-    found = wp.vec4(0.0)
-    if solid.kind == SPHERE:
-        distance = wp.max(wp.length(p), 1.0e-9)
-        found = wp.vec4(p[0] / distance, p[1] / distance, p[2] / distance, distance - solid.size[0])
-    elif solid.kind == BOX:
-        found = _from_box(p, solid.size, solid.hidden)
-    else:
-        found = _from_cylinder(p, solid.size, solid.hidden)
-    n = place.rotation * wp.vec3(found[0], found[1], found[2])
-    return wp.vec4(n[0], n[1], n[2], found[3])
-
-
-@wp.func
-def solid_share(cells: float) -> float:
-    """How much of a node's spline lies behind a flat wall that is `cells` cells away (negative: around the node)."""
-    x = wp.clamp(cells, -1.5, 1.5)
+def behind_wall(distance: float, spacing: float) -> float:
+    """How much of a node's spline lies behind a flat wall, `distance` metres away (negative: around the node)."""
+    x = wp.clamp(distance / spacing, -1.5, 1.5)
     if x > 0.5:
         return (1.5 - x) * (1.5 - x) * (1.5 - x) / 6.0
     if x < -0.5:
         return 1.0 - (1.5 + x) * (1.5 + x) * (1.5 + x) / 6.0
     return 0.5 - 0.75 * x + x * x * x / 3.0
+
+
+@wp.func
+def beyond_faces(solid: Solid, p: wp.vec3) -> wp.vec3:
+    """How far outside its faces across x, y and z a point in the frame of a part is: metres, negative inside. A sphere
+    has one face, the side of a cylinder counts as its face across x."""
+    if solid.kind == BOX:
+        return wp.vec3(wp.abs(p[0]), wp.abs(p[1]), wp.abs(p[2])) - solid.size
+    if solid.kind == CYLINDER:
+        side = wp.sqrt(p[0] * p[0] + p[1] * p[1]) - solid.size[0]
+        return wp.vec3(side, -FAR, wp.abs(p[2]) - solid.size[2])
+    return wp.vec3(wp.length(p) - solid.size[0], -FAR, -FAR)
+
+
+@wp.func
+def normal_of_face(solid: Solid, p: wp.vec3, k: int) -> wp.vec3:
+    """Outwards, in the frame of the part; zero of a hidden face."""
+    if solid.kind == SPHERE:
+        return wp.normalize(p)
+    if solid.kind == CYLINDER and k == 0:
+        return wp.normalize(wp.vec3(p[0], p[1], 0.0))
+    normal = wp.vec3(0.0)
+    side = wp.where(p[k] > 0.0, 1, 0)
+    if ((solid.hidden >> (2 * k + side)) & 1) == 0:
+        normal[k] = float(2 * side - 1)
+    return normal
 
 
 @wp.func
@@ -125,6 +93,51 @@ def slide(velocity: wp.vec3, normal: wp.vec3, friction: float, drag: float) -> w
     speed = wp.length(along)
     kept = wp.max(speed / (1.0 + drag) + friction * wp.min(into, 0.0), 0.0)
     return along * (kept / wp.max(speed, 1.0e-9)) + wp.max(into, 0.0) * normal
+
+
+@wp.func
+def resist(
+    solid: Solid,
+    place: Placement,
+    p: wp.vec3,
+    velocity: wp.vec3,
+    reach: float,
+    spacing: float,
+    friction: float,
+    drag: float,
+) -> wp.vec3:
+    """Velocity of a grid node at p (frame of the part), relative to the body, after contact, felt from `reach` metres
+    before its surface. The first layer of nodes behind a face slides along it, so at an edge along both its faces;
+    deeper nodes move with the body, as they may be nearer to the far side of a wall."""
+    beyond = beyond_faces(solid, p)
+    if wp.max(beyond) >= reach:
+        return velocity
+    if wp.max(beyond) < reach - spacing:
+        return wp.vec3(0.0)
+    u = wp.transpose(place.rotation) * velocity
+    for k in range(3):
+        if beyond[k] >= reach - spacing:
+            normal = normal_of_face(solid, p, k)
+            if wp.length_sq(normal) > 0.0:
+                u = slide(u, normal, friction, drag)
+            elif beyond[k] > 0.0:
+                return velocity
+    return place.rotation * u
+
+
+@wp.func
+def way_out(solid: Solid, p: wp.vec3) -> wp.vec3:
+    """From a point p in a part (its frame) to the nearest place on its surface that is not hidden; zero from outside."""
+    beyond = beyond_faces(solid, p)
+    way = wp.vec3(0.0)
+    if wp.max(beyond) < 0.0:
+        shortest = float(FAR)
+        for k in range(3):
+            normal = normal_of_face(solid, p, k)
+            if -beyond[k] < shortest and wp.length_sq(normal) > 0.0:
+                shortest = -beyond[k]
+                way = -beyond[k] * normal
+    return way
 
 
 @wp.func

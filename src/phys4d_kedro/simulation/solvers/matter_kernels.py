@@ -12,7 +12,17 @@ velocity.
 
 import warp as wp
 
-from phys4d_kedro.simulation.solvers.matter_contact import Placement, Solid, contact, push, slide, solid_share, velocity_of
+from phys4d_kedro.simulation.solvers.matter_contact import (
+    Placement,
+    Solid,
+    behind_wall,
+    beyond_faces,
+    push,
+    resist,
+    slide,
+    velocity_of,
+    way_out,
+)
 from phys4d_kedro.simulation.solvers.matter_laws import ELASTIC, Law, Particles, stress_of
 
 wp.set_module_options({"enable_backward": False})
@@ -90,14 +100,13 @@ def move_grid(
     gravity: float,
     ground: int,
     reach: float,
-    bound: float,
     heated: int,
     solids: wp.array[Solid],
     places: wp.array[Placement],
     grid: Grid,
     impulses: wp.array[wp.spatial_vector],
 ):
-    """Gravity, bodies (felt from `reach` metres; deeper than `bound` nothing leaves them either), ground."""
+    """Gravity, bodies (felt from `reach` metres), ground."""
     n = wp.tid()
     motion = grid.motion[n]
     mass = motion[3]
@@ -114,25 +123,30 @@ def move_grid(
     # Over half a cell, the shear stress of a no-slip wall.
     drag = 2.0 * dt * grid.shares[n][2] / (mass * grid.spacing * grid.spacing)
     hot = float(0.0)
-    empty = float(1.0)
+    filled = float(0.0)
     for s in range(solids.shape[0]):
         solid = solids[s]
         place = places[s]
-        found = contact(solid, place, position)
-        if found[3] < 1.5 * grid.spacing:
-            empty *= 1.0 - solid_share(found[3] / grid.spacing)
-        if found[3] < reach:
-            normal = wp.vec3(found[0], found[1], found[2])
-            relative = velocity - velocity_of(place, position)
-            after = slide(relative, normal, wp.sqrt(friction * solid.friction), drag)
-            if found[3] < -bound:
-                after -= wp.dot(after, normal) * normal
-            push(impulses, place, solid.body, position, mass * (relative - after))
-            velocity += after - relative
+        p = wp.transpose(place.rotation) * (position - place.position)
+        beyond = beyond_faces(solid, p)
+        nearest = wp.max(beyond)
+        if nearest > 1.5 * grid.spacing:
+            continue
+        share = float(1.0)
+        for face in range(3):
+            share *= behind_wall(beyond[face], grid.spacing)
+        filled += share
+        before = velocity - velocity_of(place, position)
+        after = resist(solid, place, p, before, reach, grid.spacing, wp.sqrt(friction * solid.friction), drag)
+        change = after - before
+        if wp.length_sq(change) > 0.0:
+            push(impulses, place, solid.body, position, -mass * change)
+            velocity += change
+        if nearest < reach:
             hot = wp.max(hot, solid.temperature)
     if ground != 0:
-        empty *= 1.0 - solid_share(position[2] / grid.spacing)
-    grid.shares[n][0] += (1.0 - empty) * grid.spacing * grid.spacing * grid.spacing
+        filled += behind_wall(position[2], grid.spacing)
+    grid.shares[n][0] += wp.min(filled, 1.0) * grid.spacing * grid.spacing * grid.spacing
     if ground != 0 and position[2] < reach:
         velocity = slide(velocity, wp.vec3(0.0, 0.0, 1.0), friction, drag)
     grid.motion[n] = wp.vec4(velocity[0], velocity[1], velocity[2], mass)
@@ -234,13 +248,14 @@ def gather(
     for s in range(solids.shape[0]):
         solid = solids[s]
         place = places[s]
-        found = contact(solid, place, position)
-        if found[3] < 0.0:
-            normal = wp.vec3(found[0], found[1], found[2])
+        way = place.rotation * way_out(solid, wp.transpose(place.rotation) * (position - place.position))
+        depth = wp.length(way)
+        if depth > 0.0:
+            normal = way / depth
             change = wp.max(-wp.dot(velocity - velocity_of(place, position), normal), 0.0) * normal
             push(impulses, place, solid.body, position, -particles.volume[p] * law.density * change)
             velocity += change
-            position -= found[3] * normal
+            position += way
     if ground != 0 and position[2] < 0.0:
         position[2] = 0.0
         velocity[2] = wp.max(velocity[2], 0.0)

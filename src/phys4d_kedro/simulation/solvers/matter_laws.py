@@ -26,8 +26,8 @@ DENSEST = wp.constant(0.6)
 @wp.struct
 class Law:
     """How a matter answers to deformation (Pa, Pa s): `bulk` of liquid, Lame's `lame` and `shear` of solids; `slope` of
-    the Drucker-Prager cone; `wall_friction`; `melting` K (0: never); `settling`, the share of crowding that a liquid
-    corrects in a second."""
+    the Drucker-Prager cone; `wall_friction`; `melting` K (0: never); `relaxation`, the rate at which a
+    liquid's J follows that around it, and crowding (1/s)."""
 
     kind: wp.int32
     density: float
@@ -39,8 +39,7 @@ class Law:
     wall_friction: float
     melting: float
     diffusivity: float
-    settling: float
-    smoothing: float
+    relaxation: float
 
 
 @wp.struct
@@ -65,15 +64,18 @@ class Particles:
 def _flow(law: Law, particles: Particles, p: int, dt: float, C: wp.mat33, crowding: float, around: float) -> wp.mat33:
     """Kirchhoff stress of a liquid: Tait's pressure, no tension, Newtonian viscosity. Where the grid says that
     particles are closer together than J does, J follows it: what has once come apart does not come back denser."""
-    J = wp.lerp(particles.swell[p], around, law.smoothing) * (1.0 + dt * wp.trace(C))
-    if crowding * J > 1.0:
-        J += wp.min(dt * law.settling, 1.0) * (1.0 / crowding - J)
+    rate = wp.min(dt * law.relaxation, 1.0)
+    J = wp.lerp(particles.swell[p], around, law.melting * rate) * (1.0 + dt * wp.trace(C))
+    if J < 1.0:
+        J += rate * (wp.min(1.0 / crowding, 1.0) - J)
+    elif crowding * J > 1.0:
+        J += rate * (1.0 / crowding - J)
     J = wp.clamp(J, DENSEST, LOOSEST)
     particles.swell[p] = J
     pressure = wp.max(law.bulk / TAIT * (wp.pow(J, -TAIT) - 1.0), 0.0)
-    rate = C + wp.transpose(C)
+    shear = C + wp.transpose(C)
     identity = wp.identity(3, dtype=float)
-    return law.viscosity * J * (rate - wp.trace(rate) / 3.0 * identity) - pressure * J * identity
+    return law.viscosity * J * (shear - wp.trace(shear) / 3.0 * identity) - pressure * J * identity
 
 
 @wp.func

@@ -29,5 +29,5 @@ def ball_hits_duck(draw: Draw) -> Description:
         prompt=f"{ball.substance.a()} ball rolls {rolling_pace(speed)} {{direction}} and hits "
         f"{duck.substance.a(False)} duck.",
         centre=(0.0, 0.0, 0.15),
-        radius=0.75,
+        radius=0.6,
     )

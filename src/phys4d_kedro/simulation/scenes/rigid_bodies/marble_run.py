@@ -29,7 +29,7 @@ def marble_run(draw: Draw) -> Description:
         boards.append(
             Part(shape=Box(half_extents=(half, 0.12, 0.015)), position=(-side * 0.1, 0.0, height), rotation=turn)
         )
-        stop = -side * 0.1 + side * (half + 0.17)
+        stop = -side * 0.1 + side * (half + 2 * radius + 0.06)
         boards.append(
             Part(
                 shape=Box(half_extents=(0.015, 0.12, 0.1)), position=(stop, 0.0, height - half * math.sin(slope) - 0.02)
