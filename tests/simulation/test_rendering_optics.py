@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rendering_scenes import look_at, pixel_rays, playground, pose, scene, sphere
 
 from phys4d_kedro.errors import ConfigurationError
-from phys4d_kedro.simulation.rendering.renderer import render
+from phys4d_kedro.simulation.rendering.renderer import RenderOutput, render
 from phys4d_kedro.simulation.rendering.scene import Box, Material, Plane, RenderScene, Sky, Sphere, Sun, Surface
 
 WHITE, BLACK, RED = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0)
@@ -99,7 +99,7 @@ def test_slab_displaces_what_is_behind_it() -> None:
             sky=DARK_SKY,
         )
         out = render(made, 65, 65, samples=32, seed=0)
-        assert (out.segmentation == 3).all()
+        assert (out.segmentation == 3).all() == (refractive_index > 1)  # panes are looked through
         line = linear(out.rgb[0, 32, :, 1])
         after = int(np.argmax(line < 0.5 * line[0]))
         edges.append(after + min(line[after - 1] / line[after - 2], 1) + line[after] / line[after - 2])
@@ -165,18 +165,25 @@ def test_total_internal_reflection() -> None:
     assert np.sqrt(seen.sum() / np.pi) == pytest.approx(43 / np.sqrt(1.33**2 - 1), abs=1)
 
 
-def test_glass_that_does_nothing_is_invisible() -> None:
+def test_panes_are_looked_through() -> None:
+    """Glass that bends nothing leaves all annotations as they are; colours too, but for what it reflects and tints."""
     balls = [(Sphere(radius=0.3), pose((x, 0.8, 0.3))) for x in (-0.4, 0.4)]
     pane = (Sphere(radius=0.5), pose((0, -0.6, 0.6)))
     camera = look_at((0, -3, 1.2), (0, 0, 0.3))
-    looks = [matte((0.6, 0.6, 0.6)), matte(RED), matte((0.2, 0.4, 0.9)), glass(1.0)]
-    lit = {"camera": camera, "size": 96, "materials": looks, "sun": Sun(direction=(0.2, -1, 1))}
-    without = render(scene((Plane(), pose()), *balls, **lit), 96, 96, samples=1, seed=0)
-    behind = render(scene((Plane(), pose()), *balls, pane, **lit), 96, 96, samples=1, seed=0)
-    inside = behind.segmentation[0] == 4
-    assert inside.sum() > 500
-    apart = np.abs(behind.rgb[0].astype(int) - without.rgb[0])[inside]
-    assert apart.max() <= 1
+
+    def rendered(*glasses: Material) -> RenderOutput:
+        looks = [matte((0.6, 0.6, 0.6)), matte(RED), matte((0.2, 0.4, 0.9)), *glasses]
+        bodies = [(Plane(), pose()), *balls, *[pane for _ in glasses]]
+        lit = {"camera": camera, "size": 96, "materials": looks, "sun": Sun(direction=(0.2, -1, 1)), "frames": 2}
+        return render(scene(*bodies, **lit), 96, 96, samples=1, seed=0)
+
+    without, clear, glassy = rendered(), rendered(replace(glass(1.0), specular=0.0)), rendered(glass(1.0))
+    for behind in (clear, glassy):
+        assert np.array_equal(behind.depth, without.depth)
+        assert np.array_equal(behind.segmentation, without.segmentation)
+        assert np.array_equal(behind.motion_valid, without.motion_valid)
+    assert np.abs(clear.rgb.astype(int) - without.rgb).max() <= 1
+    assert (np.abs(glassy.rgb.astype(int) - without.rgb).max(-1) > 2).sum() > 500
 
 
 def test_coloured_glass_absorbs_along_the_way() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import phys4d_kedro.simulation.scenes as scenes
+from phys4d_kedro.simulation import scenes
 from phys4d_kedro.simulation.description import Description
 from phys4d_kedro.simulation.physics import roll_out
 from phys4d_kedro.simulation.randomization import Draw

@@ -38,7 +38,7 @@ def test_points_of_a_surface_found_anew() -> None:
     points = np.random.default_rng(1).uniform(-0.7, 0.7, (30, 3)) * [1, 1, 0]
     ways = follow(surface, points)
     for t in range(4):
-        np.testing.assert_allclose(ways[t], points + [0, 0.05 * t, 0], atol=1e-6)
+        np.testing.assert_allclose(ways[t], points + np.array([0, 0.05 * t, 0]), atol=1e-6)
 
 
 def test_a_surface_that_is_gone_leaves_points_where_they_were() -> None:

@@ -242,8 +242,8 @@ class Description:
     `prompt` says what happens, and in words what the first frame cannot show, such as speed and direction: in it
     `{direction}` becomes the words for the world's x axis as the camera sees it at first ("to the left"), `{opposite}`
     those for the other way. `centre` and `radius` (metres) bound what should be in view. `at_rest`: nothing is meant
-    to move. `azimuths` bounds where cameras stand (degrees), where not everywhere; `temperatures` (K) are those of
-    hot things, by name.
+    to move. `unseen` names what the first frame need not show. `azimuths` bounds where cameras stand (degrees), where
+    not everywhere; `temperatures` (K) are those of hot things, by name.
     """
 
     things: Sequence[Thing] = ()
@@ -261,11 +261,23 @@ class Description:
     radius: float
     azimuths: tuple[float, float] = (0.0, 360.0)
     at_rest: bool = False
+    unseen: Sequence[str] = ()
 
     @property
     def elements(self) -> "Sequence[Thing | Rope | Cloth | SoftBody | Matter]":
-        """What a second take may start elsewhere, in the order in which instances are numbered."""
+        """What a second take may start elsewhere, in order."""
         return [*self.things, *self.ropes, *self.cloths, *self.soft_bodies, *self.matter]
+
+    @property
+    def instances(self) -> list[str]:
+        """Names of the instances 1, 2, ... of the segmentation, but for smoke and flame, which come after them."""
+        moving = [element.name for element in self.elements if not getattr(element, "fixed", False)]
+        return [*moving, *(block.name for block in self.heated)]
+
+    @property
+    def late(self) -> set[str]:
+        """Names of instances that the first frame need not show."""
+        return {*self.unseen, *(matter.name for matter in self.matter if not matter.blocks)}
 
 
 def rotation_matrix(degrees: Vector) -> NDArray[np.float64]:

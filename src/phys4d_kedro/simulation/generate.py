@@ -16,20 +16,20 @@ from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.annotate import check_consistency, track_points
 from phys4d_kedro.simulation.bad_draws import BadDrawError
+from phys4d_kedro.simulation.checks import check_motion, check_view
 from phys4d_kedro.simulation.config import SimulationConfig, Split, SplitConfig
 from phys4d_kedro.simulation.description import Description
-from phys4d_kedro.simulation.physics import Rollout, roll_out
+from phys4d_kedro.simulation.physics import roll_out
 from phys4d_kedro.simulation.randomization import Draw
 from phys4d_kedro.simulation.rendering.renderer import RenderOutput, render
 from phys4d_kedro.simulation.rendering.scene import RenderScene
+from phys4d_kedro.simulation.rollout import Rollout
 from phys4d_kedro.simulation.scenes import SCENES
 from phys4d_kedro.simulation.staging import direction_words, draw_camera, stage
 
 Made = TypeVar("Made")
 
 _MOST_REDRAWS = 50
-# Shares of the first frame that show the things that can move: each of them, and all together.
-_LEAST_EACH, _LEAST_TOGETHER = 0.0005, 0.005
 _VERSION = 4  # of what a configuration becomes; part of every fingerprint, so that a change here remakes the clips
 
 # What tells the streams of random numbers of one simulation apart.
@@ -120,17 +120,17 @@ def draw_simulation(config: SimulationConfig, key: ClipKey) -> Simulation:
     def first_take(attempt: int) -> tuple[Draw, Description, Rollout]:
         draw = Draw(key.rng(config.seed, _WORLD, attempt))
         description = SCENES[name].declare(draw)
-        return draw, description, _simulate(config, description, None)
+        return draw, description, _simulate(config, key, description, None)
 
     (draw, description, first), dropped = _redraw(first_take, f"scene '{name}': no configuration can be simulated")
     if not key.take:
         return Simulation(name, description, first, first, draw, dropped)
 
     def second_take(attempt: int) -> Rollout:
-        nudge = np.zeros((len(description.things), 3))  # sideways only: most things stand on something
+        nudge = np.zeros((len(description.elements), 3))  # sideways only: most things stand on something
         rng = key.rng(config.seed, _NUDGE, attempt)
         nudge[:, :2] = rng.normal(0, config.take_perturbation, (len(nudge), 2))
-        return _simulate(config, description, nudge)
+        return _simulate(config, key, description, nudge)
 
     second, more = _redraw(second_take, f"scene '{name}': no second take of configuration {draw.values} is possible")
     return Simulation(name, description, second, first, draw, dropped + more)
@@ -160,7 +160,7 @@ def _draw_view(config: SimulationConfig, simulation: Simulation, key: ClipKey) -
         draw = Draw(key.rng(config.seed, _CAMERA, attempt))
         scene, prompt = build_scene(config, simulation, draw, key)
         image = _render(config, scene, key)
-        _check_view(image, simulation.description)
+        check_view(simulation.description, image)
         return scene, image, prompt, draw
 
     seen, dropped = _redraw(view, f"scene '{simulation.scene}': no camera sees what matters")
@@ -183,9 +183,11 @@ def _redraw(make: Callable[[int], Made], failure: str) -> tuple[Made, Counter[st
     raise ConfigurationError(f"{failure}: {_MOST_REDRAWS} tries, the last: {reason}")
 
 
-def _simulate(config: SimulationConfig, description: Description, nudge: NDArray[np.float64] | None) -> Rollout:
-    rollout = roll_out(description, frames=config.frames, fps=config.fps, nudge=nudge)
-    _check_motion(description, rollout)
+def _simulate(
+    config: SimulationConfig, key: ClipKey, description: Description, nudge: NDArray[np.float64] | None
+) -> Rollout:
+    rollout = roll_out(description, frames=config.frames, fps=config.fps, nudge=nudge, seed=key.simulation)
+    check_motion(description, rollout)
     return rollout
 
 
@@ -203,25 +205,6 @@ def _make(config: SimulationConfig, split: Split, index: int) -> Clip:
 def _scene_of(config: SimulationConfig, key: ClipKey) -> str:
     scenes = config.scenes_of(key.split)
     return scenes[key.simulation % len(scenes)]
-
-
-def _check_motion(description: Description, rollout: Rollout) -> None:
-    travelled = np.linalg.norm(rollout.poses[..., :3, 3] - rollout.poses[:1, :, :3, 3], axis=-1).max()
-    if description.at_rest and travelled > 0.03:
-        raise BadDrawError("what should stand still moves")
-    if not description.at_rest and travelled < 0.1 * description.radius:
-        raise BadDrawError("nothing moves")
-
-
-def _check_view(image: RenderOutput, description: Description) -> None:
-    if image.depth.min() < 0.1:
-        raise BadDrawError("the camera is inside a thing")
-    moving = [thing.name for thing in description.things if not thing.fixed]
-    seen = np.bincount(image.segmentation[0].ravel(), minlength=1 + len(moving))[1:]
-    pixels = image.depth[0].size
-    hidden = [name for name, count in zip(moving, seen, strict=True) if count < _LEAST_EACH * pixels]
-    if hidden or seen.sum() < _LEAST_TOGETHER * pixels:
-        raise BadDrawError("the first frame shows too little", f"of {', '.join(hidden or moving)}")
 
 
 def _clip(config: SimulationConfig, key: ClipKey, simulation: Simulation, view: View) -> Clip:

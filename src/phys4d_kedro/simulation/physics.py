@@ -52,7 +52,7 @@ def roll_out(
     if description.matter:
         from phys4d_kedro.simulation.solvers.mixture import Mixture
 
-        mixture = Mixture(description, world, nudge, seed)
+        mixture = Mixture(description, world, nudge, seconds=frames / fps, seed=seed)
     for step in steps:
         if description.matter:
             mixture.advance_to(int(step))

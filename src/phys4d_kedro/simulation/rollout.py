@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phys4d_kedro.simulation.rendering.scene import Material, Surface, Volume
+
+_NOWHERE = -100.0  # metres: deeper lie the grains that are not there yet
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,8 @@ class MovingSurface:
 @dataclass(frozen=True)
 class Rollout:
     """A simulation over T frames: `poses` (T, P, 4, 4), world from part, of every part of every thing, in order, and
-    each part's thing; `surfaces` of what bends and flows, in the order of `Description`; `volumes` of smoke and flame, whose
-    instance number is yet to be given."""
+    each part's thing; `surfaces` of what bends and flows, in the order of `Description`; `volumes` of smoke and flame,
+    whose instance number is yet to be given."""
 
     poses: NDArray[np.float64]
     thing_of_part: Sequence[int]
@@ -30,16 +33,9 @@ class Rollout:
     volumes: Sequence[Volume] = ()
 
     def travel(self) -> float:
-        """The longest way of anything from where it was in the first frame, metres."""
+        """The longest way of anything from where it was in the first frame, metres; along the way for what flows."""
         ways = [np.linalg.norm(self.poses[..., :3, 3] - self.poses[:1, :, :3, 3], axis=-1)]
-        for moving in self.surfaces:
-            first = moving.surface.vertices[0]
-            followers = moving.surface.moved or moving.surface.vertices[1:]
-            if moving.surface.moved is None:
-                ways += [np.linalg.norm(v - first, axis=-1) for v in moving.surface.vertices[1:]]
-            else:
-                steps = zip(moving.surface.vertices, followers, strict=False)
-                ways.append(np.cumsum([np.linalg.norm(b - a, axis=-1).max(initial=0.0) for a, b in steps]))
+        ways += [_travel_of(moving.surface) for moving in self.surfaces]
         ways += [np.linalg.norm(volume.velocity, axis=-1).sum(axis=0) for volume in self.volumes]
         return float(max((way.max(initial=0.0) for way in ways), default=0.0))
 
@@ -48,3 +44,15 @@ class Rollout:
         relative = np.einsum("pji,tpjk->tpik", self.poses[0, :, :3, :3], self.poses[..., :3, :3])
         cosine = (np.trace(relative, axis1=-2, axis2=-1) - 1) / 2
         return float(np.arccos(np.clip(cosine, -1, 1)).max(initial=0.0))
+
+
+def _travel_of(surface: Surface) -> NDArray[np.floating[Any]]:
+    """Ways of a surface's points: of its vertices where they last, else the longest of each step, added up."""
+    if surface.moved is not None:
+        steps = zip(surface.vertices, surface.moved, strict=False)
+        return np.cumsum([np.linalg.norm(b - a, axis=-1).max(initial=0.0) for a, b in steps])
+    there = np.all([vertices[:, 2] > _NOWHERE for vertices in surface.vertices], axis=0)
+    first = surface.vertices[0][there]
+    return np.array(
+        [np.linalg.norm(vertices[there] - first, axis=-1).max(initial=0.0) for vertices in surface.vertices]
+    )

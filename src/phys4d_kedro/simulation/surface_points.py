@@ -13,7 +13,8 @@ def follow(surface: Surface, points: NDArray[np.float64]) -> NDArray[np.float64]
     """Where points (N, 3), metres, on the surface of frame 0 are in every frame: (T, N, 3).
 
     On a surface that keeps its vertices a point keeps its place in its triangle. On one that is found anew in every
-    frame it goes where `Surface.moved` says and is put on the nearest triangle there; while there is no surface it rests.
+    frame it goes where `Surface.moved` says and is put on the nearest triangle there; while there is no surface it
+    rests.
     """
     ways = np.empty((len(surface.vertices), *points.shape))
     face, weights = locate(surface, 0, points)

@@ -22,9 +22,16 @@ class Step:
     translation: wp.vec3
 
 
+@wp.func
+def _is_pane(world: World, b: int) -> bool:
+    """Whether light passes a body unbent: annotations look through it."""
+    return world.looks[b].transmission > 0.0 and world.looks[b].refractive_index == 1.0
+
+
 @wp.kernel
-def list_bodies(first_frame: int, camera: Camera, world: World, near: wp.array4d[wp.int16]):
-    """The bodies whose bounding ball reaches into each tile of the image: their count, then themselves."""
+def list_bodies(first_frame: int, camera: Camera, world: World, panes: int, near: wp.array4d[wp.int16]):
+    """The bodies, `panes` (1) included or not, whose bounding ball reaches into each tile of the image: their count,
+    then themselves."""
     k, i, j = wp.tid()
     t = first_frame + k
     # Tangents of the tile's sides, half a pixel wider than the tile.
@@ -41,7 +48,7 @@ def list_bodies(first_frame: int, camera: Camera, world: World, near: wp.array4d
         depth = wp.min(
             wp.min(wp.dot(left, centre), wp.dot(right, centre)), wp.min(wp.dot(top, centre), wp.dot(bottom, centre))
         )
-        if depth > -ball[3] and centre[2] > -ball[3]:
+        if depth > -ball[3] and centre[2] > -ball[3] and (panes == 1 or not _is_pane(world, b)):
             count += 1
             near[k, i, j, count] = wp.int16(b)
     near[k, i, j, 0] = wp.int16(count)
@@ -126,6 +133,35 @@ def _carry(world: World, steps: wp.array2d[Step], t: int, hit: Hit, here: wp.vec
     return carried
 
 
+@wp.func
+def _normal_at(world: World, t: int, hit: Hit, d: wp.vec3) -> wp.vec3:
+    """Unit normal of a hit towards the camera, in its axes."""
+    place = world.places[t, hit.body]
+    local = place.rotation * (hit.distance * d) + place.translation
+    normal = wp.transpose(place.rotation) * normal_of(world.solids[t, hit.body], local, hit)
+    if wp.dot(normal, d) > 0.0:
+        normal = -normal
+    return normal
+
+
+@wp.kernel
+def find_hits(
+    first_frame: int,
+    camera: Camera,
+    world: World,
+    near: wp.array4d[wp.int16],
+    hits: wp.array3d[Hit],
+    normals: wp.array3d[wp.vec3],
+):
+    """The hit of the ray through each pixel's centre, and its normal."""
+    k, row, column = wp.tid()
+    d = ray_through(camera, float(column) + 0.5, float(row) + 0.5)
+    hit = trace(world, first_frame + k, near[k, row // TILE, column // TILE], wp.vec3(0.0), d)
+    hits[k, row, column] = hit
+    if hit.body >= 0:
+        normals[k, row, column] = _normal_at(world, first_frame + k, hit, d)
+
+
 @wp.kernel
 def annotate(
     first_frame: int,
@@ -153,12 +189,7 @@ def annotate(
     depth[t, row, column] = hit.distance
     solid = world.solids[t, hit.body]
     segmentation[t, row, column] = wp.uint16(world.looks[hit.body].instance)
-    place = world.places[t, hit.body]
-    normal = wp.transpose(place.rotation) * normal_of(
-        solid, place.rotation * (hit.distance * d) + place.translation, hit
-    )
-    if wp.dot(normal, d) > 0.0:
-        normal = -normal
+    normal = _normal_at(world, t, hit, d)
     normals[k, row, column] = normal
     if t + 1 < depth.shape[0]:
         here = hit.distance * d

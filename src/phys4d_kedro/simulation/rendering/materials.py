@@ -22,8 +22,10 @@ class Material:
 
     With `transmission` that share of the light which is not reflected passes through, bent by `refractive_index`
     (glass 1.5, water 1.33; 1 for what bends nothing) and coloured by `colour` over each `clarity` metres of way inside;
-    Fresnel's reflectance takes the place of `specular`. Such a body casts no shadow. It must be closed, or a `Plane`:
-    all below it is inside then. Where two such bodies touch, light leaves the one into air before it enters the other.
+    Fresnel's reflectance takes the place of `specular`, but for what bends nothing: that is a pane, too thin to bend
+    what is seen through it, which reflects by `specular` and which annotations look through. What transmits casts no
+    shadow. It must be closed, or a `Plane`: all below it is inside then. Where two such bodies touch, light leaves the
+    one into air before it enters the other.
     """
 
     colour: Colour = (0.75, 0.75, 0.75)
@@ -36,6 +38,11 @@ class Material:
     transmission: float = 0.0
     refractive_index: float = 1.5
     clarity: float = 0.2
+
+    @property
+    def is_pane(self) -> bool:
+        """Whether light passes it unbent."""
+        return self.transmission > 0 and self.refractive_index == 1
 
     def __post_init__(self) -> None:
         for name, colour in (("colour", self.colour), ("second_colour", self.second_colour)):

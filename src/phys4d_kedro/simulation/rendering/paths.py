@@ -108,6 +108,11 @@ def _meet(look: Look, lit: Lit, d: wp.vec3, normal: wp.vec3) -> Glass:
         glass.ratio = 1.0 / look.refractive_index
     glass.cosine = wp.clamp(-wp.dot(d, normal), 0.0, 1.0)
     glass.reflectance = fresnel(glass.cosine, glass.ratio)
+    if look.refractive_index == 1.0 and look.specular > 0.0:
+        # A pane mirrors as the glass does that it stands for (Schlick's approximation), but bends nothing.
+        grazing = 1.0 - glass.cosine
+        rise = grazing * grazing * grazing * grazing * grazing
+        glass.reflectance = look.specular + (1.0 - look.specular) * rise
     return glass
 
 

@@ -37,7 +37,8 @@ nothing is hit or the point passes behind the camera |
     | motion_valid | T-1,H,W | bool | that point is in frame at t+1 and nothing lies before it |
     | segmentation | T,H,W | uint16 | instance at the pixel's centre; 0 = background |
 
-    Mirrors and glass have the depth, motion and instance of their own surface, not of what they show. Where one volume
+    Mirrors and glass have the depth, motion and instance of their own surface, not of what they show; but panes, whose
+    refractive index is 1, so that they bend no light, are looked through. Where one volume
     absorbs more than half of the ray through the pixel's centre before it hits anything, the pixel is the volume's: its
     instance, the depth at which half is absorbed, the motion of the gas there, and never `motion_valid`. A surface's
     point is not valid either where a volume hides more than half of it at t + 1. Where a surface that is found anew in
@@ -137,7 +138,7 @@ def _render_piece(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any
     T, height, width = images["depth"].shape
     hits = wp.empty((frames, height, width), dtype=Hit)
     normals = wp.empty((frames, height, width), dtype=wp.vec3)
-    near = _list_bodies(uploaded, first, min(frames + 1, T - first))
+    near = _list_bodies(uploaded, first, min(frames + 1, T - first), panes=False)
     around = wp.empty(near.shape, dtype=wp.int16)
     inputs = [first, uploaded.camera, uploaded.world]
     annotations = [images[key] for key in ("depth", "segmentation", "motion", "motion_valid")]
@@ -149,6 +150,9 @@ def _render_piece(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any
     )
     if uploaded.air.clouds.shape[0]:
         _render_smoke(uploaded, first, hits, annotations)
+    if uploaded.panes:
+        near = _list_bodies(uploaded, first, frames, panes=True)
+        wp.launch(kernels.find_hits, hits.shape, inputs=[*inputs, near], outputs=[hits, normals])
     wp.launch(
         kernels.list_surroundings,
         (frames, *near.shape[1:3]),
@@ -202,7 +206,7 @@ def _see(uploaded: Uploaded, seen: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which points (T, N, 3) in the axes of each frame's camera are visible."""
     visible = wp.zeros(seen.shape[:2], dtype=wp.bool)
     points = wp.array(seen, dtype=wp.vec3)
-    near = _list_bodies(uploaded, 0, len(seen))
+    near = _list_bodies(uploaded, 0, len(seen), panes=False)
     wp.launch(
         kernels.see_points, visible.shape, inputs=[uploaded.camera, uploaded.world, near, points], outputs=[visible]
     )
@@ -211,10 +215,10 @@ def _see(uploaded: Uploaded, seen: NDArray[np.float32]) -> NDArray[np.bool_]:
     return visible.numpy()
 
 
-def _list_bodies(uploaded: Uploaded, first: int, frames: int) -> Any:
+def _list_bodies(uploaded: Uploaded, first: int, frames: int, *, panes: bool) -> Any:
     """For each frame and tile of the image, the bodies that may be seen there: (frames, rows, columns, 1 + B)."""
     camera, world = uploaded.camera, uploaded.world
     rows, columns = (-(-pixels // TILE) for pixels in (camera.height, camera.width))
     near = wp.empty((frames, rows, columns, world.solids.shape[1] + 1), dtype=wp.int16)
-    wp.launch(kernels.list_bodies, near.shape[:3], inputs=[first, camera, world], outputs=[near])
+    wp.launch(kernels.list_bodies, near.shape[:3], inputs=[first, camera, world, int(panes)], outputs=[near])
     return near

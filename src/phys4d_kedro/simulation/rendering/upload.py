@@ -25,7 +25,8 @@ _NOWHERE = (0.0, 0.0, -1e9)
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Uploaded:
     """`camera`, `world`, `air`, `steps` (T-1, B) and `lights` (T,) of the kernels, and what must live as long as they.
-    `optical`: light goes on from some surfaces, or comes from a panorama, or passes smoke."""
+    `optical`: light goes on from some surfaces, or comes from a panorama, or passes smoke. `panes`: some bend no
+    light."""
 
     camera: Any
     world: Any
@@ -34,6 +35,7 @@ class Uploaded:
     lights: Any
     meshes: list[wp.Mesh]
     optical: bool
+    panes: bool
 
 
 def upload(scene: RenderScene, height: int, width: int) -> Uploaded:
@@ -72,6 +74,7 @@ def upload(scene: RenderScene, height: int, width: int) -> Uploaded:
         steps=wp.array(rigid(steps, kernels.Step), dtype=kernels.Step),
         lights=upload_lights(scene),
         meshes=shapes.meshes,
+        panes=any(body.material.is_pane for body in scene.bodies),
         optical=bool(sends_on.any()) or bool(scene.volumes) or scene.sky.panorama is not None,
     )
 

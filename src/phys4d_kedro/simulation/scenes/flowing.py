@@ -35,19 +35,21 @@ def make_tray(substance: Substance, inner: Vector, wall: float, name: str = "tra
     return Thing(name=name, substance=substance, parts=parts, position=(0.0, 0.0, 0.0), fixed=True)
 
 
-def make_tumbler(draw: Draw, radius: float, height: float, *, wall: float) -> Thing:
-    """A fixed drinking glass with thick walls, which are what they look; `radius` is that outside."""
+def make_tumbler(draw: Draw, radius: float, height: float, *, wall: float = 0.012, thickness: float = 0.09) -> Thing:
+    """A fixed drinking glass of outer `radius`. Its walls are thicker outwards than they look, as those of a tank."""
     asset = assets.glass(radius, height, wall)
     sides = 16
-    apothem = 0.86 * radius - wall / 2  # its wall leans a little
-    half_width = (apothem + wall / 2) * math.tan(math.pi / sides) + 0.002
+    inner = 0.86 * radius - wall  # its wall leans a little
+    apothem = inner + thickness / 2
+    half_width = (inner + thickness) * math.tan(math.pi / sides)
     staves = []
     for k in range(sides):
         angle = 2 * math.pi * k / sides
         middle = (apothem * math.cos(angle), apothem * math.sin(angle), height / 2 - asset.height)
-        stave = Box(half_extents=(wall / 2, half_width, height / 2))
+        stave = Box(half_extents=(thickness / 2, half_width, height / 2))
         staves.append(Part(shape=stave, position=middle, rotation=(0.0, 0.0, math.degrees(angle))))
-    floor = Part(shape=Cylinder(radius=apothem, half_height=1.5 * wall), position=(0.0, 0.0, 1.5 * wall - asset.height))
+    bottom = Cylinder(radius=inner + thickness, half_height=0.1)
+    floor = Part(shape=bottom, position=(0.0, 0.0, 3 * wall - 0.1 - asset.height))
     return Thing(
         name="glass",
         substance=draw_glass(draw, "glass", thin=True),

@@ -164,7 +164,7 @@ def on_turntable(draw: Draw, name: str, asset: Asset) -> Description:
         prompt=f"{thing.substance.a()} {name} turns {pace(abs(speed), slow=70, quick=90)} on a platform, "
         f"{'anticlockwise' if speed > 0 else 'clockwise'} as seen from above.",
         centre=(0.0, 0.0, 0.25),
-        radius=0.55,
+        radius=0.62,
     )
 
 

@@ -69,7 +69,8 @@ def cloth_xml(index: int, cloth: Cloth) -> str:
     return (
         f'<flexcomp name="cloth{index}" type="direct" dim="2" radius="{_CLOTH_RADIUS}" mass="{mass}" '
         f'point="{join(_placed(vertices, cloth).ravel())}" element="{_ids(faces)}">'
-        f'<edge equality="true" solref="0.003 1" solimp="0.99 0.99 0.001"/>{_contact(cloth.substance.friction)}{pin}</flexcomp>'
+        '<edge equality="true" solref="0.003 1" solimp="0.99 0.99 0.001"/>'
+        f"{_contact(cloth.substance.friction)}{pin}</flexcomp>"
     )
 
 

@@ -1,8 +1,8 @@
 """Liquids, grains and elastic masses as particles: the material point method, coupled with rigid bodies.
 
-Everything is weakly compressible: the stiffness of liquids and grains is not that of nature but the one with which sound
-travels ten times as fast as anything that falls through the height of the domain, so that densities vary by about a
-hundredth. Explicit, float32, on CPU and GPU with the same kernels; the same bytes every time on a CPU.
+Everything is weakly compressible: the stiffness of liquids and grains is not that of nature but the one with which
+sound travels ten times as fast as anything that falls through the height of the domain, so that densities vary by about
+a hundredth. Explicit, float32, on CPU and GPU with the same kernels; the same bytes every time on a CPU.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ _COURANT = 0.4
 _POISSON = 0.3
 # Friction of elastic masses against the ground; grains take the tangent of their own angle, liquids none.
 _ELASTIC_FRICTION = 0.6
-# Bodies are smaller for the grid than they are, by this share of the spacing: with it bodies displace their own volume.
-# Deeper than the other, a node moves with the body both ways: it may be nearer to the far side of a wall.
-_REACH = 0.5
+# Nodes so many cells before the surface of a body move with it. With less, particles press on the surface themselves,
+# which leaves pressure to errors; with more, bodies displace too much. 0.8 gives them Archimedes' force.
+_REACH = 0.8
 # A liquid's J follows that around it, and crowding, over the time in which sound crosses so many cells.
 _RELAXATION_CELLS = 8.0
 # Cells beside the domain, so that every particle in it has all its nodes.
@@ -45,6 +45,7 @@ class Collider:
     parts: Sequence[Part]
     friction: float
     temperature: float | None = None
+    container: bool = False
 
 
 class MatterSimulation:
@@ -93,7 +94,7 @@ class MatterSimulation:
 
     def _place_colliders(self, colliders: Sequence[Collider]) -> None:
         parts = [part for collider in colliders for part in collider.parts]
-        solids = np.zeros(len(parts), dtype=Solid.numpy_dtype())
+        solids = _records(Solid, len(parts))
         self._body_of = np.array([c for c, collider in enumerate(colliders) for _ in collider.parts], dtype=int)
         self._body_from_part = np.array([part_matrix(part) for part in parts]).reshape(-1, 4, 4)
         hidden = [mask for collider in colliders for mask in hidden_faces(collider.parts)]
@@ -101,20 +102,19 @@ class MatterSimulation:
             body = colliders[self._body_of[s]]
             kind = SPHERE if isinstance(part.shape, Sphere) else CYLINDER if isinstance(part.shape, Cylinder) else BOX
             half = half_extent(part.shape, "collider")
-            solids[s] = (kind, half, hidden[s], self._body_of[s], body.friction, body.temperature or 0.0)
+            reach = (_CONTAINER_REACH if body.container else _BODY_REACH) * self._spacing
+            solids[s] = (kind, half, hidden[s], self._body_of[s], reach, body.friction, body.temperature or 0.0)
         self._solids = wp.array(solids, dtype=Solid)
         self._places = wp.zeros(len(parts), dtype=Placement)
-        self._placements = np.zeros(len(parts), dtype=Placement.numpy_dtype())
-        self._impulses = wp.zeros(len(colliders), dtype=wp.spatial_vector)
+        self._placements = _records(Placement, len(parts))
+        self._impulses: Any = wp.zeros(len(colliders), dtype=wp.spatial_vector)
 
     @property
     def timestep(self) -> float:
         """Longest stable step, s."""
         return self._timestep
 
-    def step(
-        self, dt: float, poses: NDArray[np.float64], velocities: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def step(self, dt: float, poses: NDArray[np.float64], velocities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Move on by `dt` seconds, at most `timestep`.
 
         `poses` (C, 4, 4) are the colliders', world from body; `velocities` (C, 6) linear (m/s) and angular (rad/s) in
@@ -129,9 +129,8 @@ class MatterSimulation:
         count, nodes = particles.birth.shape, grid.motion.shape
         inputs = [self._time, dt, heated, self._laws, particles, grid]
         wp.launch(kernels.scatter, count, inputs=inputs, device=device)
-        reach = _REACH * self._spacing
         bodies = [self._solids, self._places]
-        inputs = [dt, GRAVITY, ground, reach, heated, *bodies, grid, self._impulses]
+        inputs = [dt, GRAVITY, ground, heated, *bodies, grid, self._impulses]
         wp.launch(kernels.move_grid, nodes, inputs=inputs, device=device)
         if self._heated:
             wp.launch(kernels.conduct, nodes, inputs=[grid], device=device)
@@ -177,6 +176,11 @@ class MatterSimulation:
         return [values[a:b].copy() for a, b in zip(self._slices[:-1], self._slices[1:], strict=True)]
 
 
+def _records(structure: Any, count: int) -> NDArray[Any]:
+    """Zeroed instances of a Warp structure."""
+    return np.zeros(count, dtype=structure.numpy_dtype())
+
+
 def _largest_speed(matter: Sequence[Matter], height: float) -> float:
     emitted = [float(np.linalg.norm(emitter.velocity)) for one in matter for emitter in one.emitters]
     return float(np.sqrt(max(emitted, default=0.0) ** 2 + 2 * GRAVITY * height))
@@ -201,7 +205,7 @@ def _timestep(matter: Matter, speed: float, spacing: float) -> float:
 
 
 def _law(matter: Matter, speed: float, spacing: float) -> NDArray[Any]:
-    law = np.zeros(1, dtype=Law.numpy_dtype())
+    law = _records(Law, 1)
     sine = np.sin(np.radians(matter.friction_angle))
     lame, shear = _moduli(matter, speed)
     granular = matter.kind == "granular"

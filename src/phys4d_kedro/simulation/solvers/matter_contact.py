@@ -4,7 +4,7 @@
 # The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a
 # loop changes are declared as float(0.0), structures are indexed by name, arguments have no keywords.
 # mypy: ignore-errors
-# ruff: noqa: UP018, RUF046
+# ruff: noqa: PLR0917
 
 import warp as wp
 
@@ -20,12 +20,14 @@ FAR = wp.constant(1.0e6)
 @wp.struct
 class Solid:
     """One part of a body: its shape, half its extent along its axes; bit 2 k (2 k + 1) of `hidden` says that its face
-    towards -k (+k) lies against another part, so that nothing leaves through it. `temperature` K, 0: none."""
+    towards -k (+k) lies against another part, so that nothing leaves through it. Nodes `reach`
+    metres before its surface already feel it. `temperature` K, 0: none."""
 
     kind: wp.int32
     size: wp.vec3
     hidden: wp.int32
     body: wp.int32
+    reach: float
     friction: float
     temperature: float
 
@@ -101,22 +103,20 @@ def resist(
     place: Placement,
     p: wp.vec3,
     velocity: wp.vec3,
-    reach: float,
     spacing: float,
     friction: float,
     drag: float,
 ) -> wp.vec3:
-    """Velocity of a grid node at p (frame of the part), relative to the body, after contact, felt from `reach` metres
-    before its surface. The first layer of nodes behind a face slides along it, so at an edge along both its faces;
+    """Velocity of a grid node at p (frame of the part), relative to the body, after contact. The first layer of nodes behind a face slides along it, so at an edge along both its faces;
     deeper nodes move with the body, as they may be nearer to the far side of a wall."""
     beyond = beyond_faces(solid, p)
-    if wp.max(beyond) >= reach:
+    if wp.max(beyond) >= solid.reach:
         return velocity
-    if wp.max(beyond) < reach - spacing:
+    if wp.max(beyond) < -spacing:
         return wp.vec3(0.0)
     u = wp.transpose(place.rotation) * velocity
     for k in range(3):
-        if beyond[k] >= reach - spacing:
+        if beyond[k] >= -spacing:
             normal = normal_of_face(solid, p, k)
             if wp.length_sq(normal) > 0.0:
                 u = slide(u, normal, friction, drag)
@@ -127,7 +127,7 @@ def resist(
 
 @wp.func
 def way_out(solid: Solid, p: wp.vec3) -> wp.vec3:
-    """From a point p in a part (its frame) to the nearest place on its surface that is not hidden; zero from outside."""
+    """From a point p in a part (its frame) to the nearest place on its surface that is open; zero from outside."""
     beyond = beyond_faces(solid, p)
     way = wp.vec3(0.0)
     if wp.max(beyond) < 0.0:

@@ -8,7 +8,7 @@ velocity.
 # The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a
 # loop changes are declared as float(0.0), structures are indexed by name, arguments have no keywords.
 # mypy: ignore-errors
-# ruff: noqa: UP018, RUF046, PLR0917
+# ruff: noqa: UP018, PLR0917
 
 import warp as wp
 
@@ -23,7 +23,7 @@ from phys4d_kedro.simulation.solvers.matter_contact import (
     velocity_of,
     way_out,
 )
-from phys4d_kedro.simulation.solvers.matter_laws import ELASTIC, Law, Particles, stress_of
+from phys4d_kedro.simulation.solvers.matter_laws import LIQUID, Law, Particles, stress_of
 
 wp.set_module_options({"enable_backward": False})
 
@@ -34,9 +34,9 @@ GONE = wp.constant(1.0e30)
 @wp.struct
 class Grid:
     """Nodes at `origin` + `spacing` times their index. `motion` holds momentum and mass, then velocity and mass;
-    `shares` volume, then friction, kinematic viscosity and `swell`, each times mass; `heat` temperature times mass and mass,
-    then temperature and that of a hot body at the node (0: none; negative: no matter); `heating` is the Laplacian of
-    temperature (K/m^2)."""
+    `shares` volume, then friction, kinematic viscosity and J of liquids, each times mass; `heat` temperature times
+    mass, and mass, then temperature (negative: no matter) and that of a hot body at the node (0: none); `heating` is
+    the Laplacian of temperature (K/m^2)."""
 
     origin: wp.vec3
     count: wp.vec3i
@@ -77,9 +77,13 @@ def scatter(time: float, dt: float, heated: int, laws: wp.array[Law], particles:
     mass = volume * law.density
     affine = (mass * particles.gradient[p] - dt * particles.stress[p]) * grid.spacing
     start = mass * particles.velocity[p] - affine * f
-    solid = law.kind == ELASTIC and particles.melted[p] == 0
-    viscosity = wp.where(solid, 0.0, mass * law.viscosity / law.density)
-    share = wp.vec4(volume, mass * law.wall_friction, viscosity, mass * particles.swell[p])
+    liquid = law.kind == LIQUID or particles.melted[p] != 0
+    swell = float(1.0)
+    viscosity = float(0.0)
+    if liquid:
+        swell = particles.swell[p]
+        viscosity = law.viscosity / law.density
+    share = wp.vec4(volume, mass * law.wall_friction, mass * viscosity, mass * swell)
     for i in range(3):
         for j in range(3):
             weight = wx[i] * wy[j]
@@ -99,14 +103,13 @@ def move_grid(
     dt: float,
     gravity: float,
     ground: int,
-    reach: float,
     heated: int,
     solids: wp.array[Solid],
     places: wp.array[Placement],
     grid: Grid,
     impulses: wp.array[wp.spatial_vector],
 ):
-    """Gravity, bodies (felt from `reach` metres), ground."""
+    """Gravity, bodies, ground."""
     n = wp.tid()
     motion = grid.motion[n]
     mass = motion[3]
@@ -137,17 +140,17 @@ def move_grid(
             share *= behind_wall(beyond[face], grid.spacing)
         filled += share
         before = velocity - velocity_of(place, position)
-        after = resist(solid, place, p, before, reach, grid.spacing, wp.sqrt(friction * solid.friction), drag)
+        after = resist(solid, place, p, before, grid.spacing, wp.sqrt(friction * solid.friction), drag)
         change = after - before
         if wp.length_sq(change) > 0.0:
             push(impulses, place, solid.body, position, -mass * change)
             velocity += change
-        if nearest < reach:
+        if nearest < solid.reach:
             hot = wp.max(hot, solid.temperature)
     if ground != 0:
         filled += behind_wall(position[2], grid.spacing)
     grid.shares[n][0] += wp.min(filled, 1.0) * grid.spacing * grid.spacing * grid.spacing
-    if ground != 0 and position[2] < reach:
+    if ground != 0 and position[2] < 0.5 * grid.spacing:
         velocity = slide(velocity, wp.vec3(0.0, 0.0, 1.0), friction, drag)
     grid.motion[n] = wp.vec4(velocity[0], velocity[1], velocity[2], mass)
     if heated != 0:
@@ -188,6 +191,44 @@ def conduct(grid: Grid):
     grid.heating[n] = total / (grid.spacing * grid.spacing)
 
 
+@wp.func
+def _move(
+    p: int,
+    dt: float,
+    velocity: wp.vec3,
+    ground: int,
+    lower: wp.vec3,
+    upper: wp.vec3,
+    mass: float,
+    solids: wp.array[Solid],
+    places: wp.array[Placement],
+    particles: Particles,
+    impulses: wp.array[wp.spatial_vector],
+):
+    """Move a particle; what has got into a body is put back on its surface, what leaves the domain is gone."""
+    position = particles.position[p] + dt * velocity
+    for s in range(solids.shape[0]):
+        solid = solids[s]
+        place = places[s]
+        way = place.rotation * way_out(solid, wp.transpose(place.rotation) * (position - place.position))
+        depth = wp.length(way)
+        if depth > 0.0:
+            normal = way / depth
+            change = wp.max(-wp.dot(velocity - velocity_of(place, position), normal), 0.0) * normal
+            push(impulses, place, solid.body, position, -mass * change)
+            velocity += change
+            position += way
+    if ground != 0 and position[2] < 0.0:
+        position[2] = 0.0
+        velocity[2] = wp.max(velocity[2], 0.0)
+    particles.position[p] = position
+    particles.velocity[p] = velocity
+    for k in range(3):
+        # Written so that what is not a number leaves too.
+        if not (position[k] > lower[k] and position[k] < upper[k]):
+            particles.birth[p] = GONE
+
+
 @wp.kernel
 def gather(
     time: float,
@@ -203,8 +244,7 @@ def gather(
     grid: Grid,
     impulses: wp.array[wp.spatial_vector],
 ):
-    """Particles take velocity and its gradient from the grid, move, and answer to their deformation. What has got into
-    a body is put back on its surface; what leaves the domain is gone."""
+    """Particles take velocity and its gradient from the grid, move, and answer to their deformation."""
     p = wp.tid()
     if particles.birth[p] > time:
         return
@@ -243,30 +283,9 @@ def gather(
     crowding /= grid.spacing * grid.spacing * grid.spacing
     if heated != 0 and law.melting > 0.0:
         particles.temperature[p] += dt * law.diffusivity * heating
-
-    position += dt * velocity
-    for s in range(solids.shape[0]):
-        solid = solids[s]
-        place = places[s]
-        way = place.rotation * way_out(solid, wp.transpose(place.rotation) * (position - place.position))
-        depth = wp.length(way)
-        if depth > 0.0:
-            normal = way / depth
-            change = wp.max(-wp.dot(velocity - velocity_of(place, position), normal), 0.0) * normal
-            push(impulses, place, solid.body, position, -particles.volume[p] * law.density * change)
-            velocity += change
-            position += way
-    if ground != 0 and position[2] < 0.0:
-        position[2] = 0.0
-        velocity[2] = wp.max(velocity[2], 0.0)
+    particles.gradient[p] = C
 
     volume = particles.volume[p]
     stress = stress_of(law, particles, p, dt, C, crowding, swell)
     particles.stress[p] = (4.0 * volume / (grid.spacing * grid.spacing)) * stress
-    particles.position[p] = position
-    particles.velocity[p] = velocity
-    particles.gradient[p] = C
-    for k in range(3):
-        # Written so that what is not a number leaves too.
-        if not (position[k] > lower[k] and position[k] < upper[k]):
-            particles.birth[p] = GONE
+    _move(p, dt, velocity, ground, lower, upper, volume * law.density, solids, places, particles, impulses)

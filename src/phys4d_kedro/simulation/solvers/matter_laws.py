@@ -7,6 +7,7 @@ tensor.
 # The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a
 # loop changes are declared as float(0.0), structures are indexed by name, arguments have no keywords.
 # mypy: ignore-errors
+# ruff: noqa: PLR0917
 
 import warp as wp
 
@@ -21,6 +22,8 @@ TAIT = wp.constant(7.0)
 # A liquid that has come apart keeps no more than this memory of its expansion, and is never squeezed beyond that.
 LOOSEST = wp.constant(1.3)
 DENSEST = wp.constant(0.6)
+# Its J follows that of its surroundings so much more slowly than crowding: enough against noise from node to node.
+SMOOTHING = wp.constant(0.2)
 
 
 @wp.struct
@@ -62,10 +65,11 @@ class Particles:
 
 @wp.func
 def _flow(law: Law, particles: Particles, p: int, dt: float, C: wp.mat33, crowding: float, around: float) -> wp.mat33:
-    """Kirchhoff stress of a liquid: Tait's pressure, no tension, Newtonian viscosity. Where the grid says that
-    particles are closer together than J does, J follows it: what has once come apart does not come back denser."""
+    """Kirchhoff stress of a liquid: Tait's pressure, no tension, Newtonian viscosity. J follows the motion, and slowly
+    the volume that the grid finds (`crowding` is the share of space that is filled around the particle): without,
+    errors add up until the liquid shrinks or swells."""
     rate = wp.min(dt * law.relaxation, 1.0)
-    J = wp.lerp(particles.swell[p], around, law.melting * rate) * (1.0 + dt * wp.trace(C))
+    J = wp.lerp(particles.swell[p], around, SMOOTHING * rate) * (1.0 + dt * wp.trace(C))
     if J < 1.0:
         J += rate * (wp.min(1.0 / crowding, 1.0) - J)
     elif crowding * J > 1.0:
@@ -107,7 +111,9 @@ def _yield(law: Law, particles: Particles, p: int, b: wp.mat33) -> wp.mat33:
 
 
 @wp.func
-def stress_of(law: Law, particles: Particles, p: int, dt: float, C: wp.mat33, crowding: float, around: float) -> wp.mat33:
+def stress_of(
+    law: Law, particles: Particles, p: int, dt: float, C: wp.mat33, crowding: float, around: float
+) -> wp.mat33:
     """Bring a particle's strain up to date and return its Kirchhoff stress (Pa)."""
     if law.kind == LIQUID or particles.melted[p] != 0:
         return _flow(law, particles, p, dt, C, crowding, around)

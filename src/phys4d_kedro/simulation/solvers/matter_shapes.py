@@ -114,7 +114,7 @@ def seed_matter(matter: Matter, spacing: float, duration: float, rng: np.random.
 
 
 def _lattice(half: NDArray[np.float64], spacing: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(N, 3): jittered points that fill a box around the origin, a whole number along each axis, `spacing` / 2 apart."""
+    """(N, 3): jittered points that fill a box around the origin, evenly along each axis, about `spacing` / 2 apart."""
     counts = np.maximum(np.rint(4 * half / spacing), 1).astype(int)
     cells = np.stack(np.meshgrid(*[np.arange(count) for count in counts], indexing="ij"), axis=-1).reshape(-1, 3)
     return ((cells + 0.5 + rng.uniform(-_JITTER, _JITTER, cells.shape)) / counts * 2 - 1) * half

@@ -37,4 +37,5 @@ def ball_behind_rotating_paper(draw: Draw) -> Description:
         centre=(0.0, 0.2, 0.25),
         radius=0.75,
         azimuths=(250.0, 290.0),
+        unseen=["ball"],
     )

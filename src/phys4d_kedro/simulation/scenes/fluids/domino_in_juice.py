@@ -28,13 +28,13 @@ def domino_in_juice(draw: Draw) -> Description:
     depth = draw.uniform("depth", 0.13, 0.17)
     juice = draw_liquid(draw, "juice", ("orange juice", "red juice"))
     substance = draw_substance(draw, "block", size=height, kinds=("wooden", "plastic"))
-    stand_height = inner[2] + 0.02
+    stand_height = inner[2] + 0.06
     thickness, width, pitch = 0.16 * height, 0.3 * height, 1.3 * height * draw.uniform("pitch", 0.6, 0.7)
     half = (thickness, width, height)
     edge = -inner[0] / 2 - 0.03
     lean = draw.uniform("lean", 15, 20)
     tilt = math.radians(lean)
-    xs = [edge - 0.012 - thickness - (count - 1 - k) * pitch for k in range(count)]
+    xs = [edge - 0.3 * thickness - (count - 1 - k) * pitch for k in range(count)]
     up = stand_height + height * math.cos(tilt) + thickness * math.sin(tilt) + GAP
     first = Thing(
         name="block_0",

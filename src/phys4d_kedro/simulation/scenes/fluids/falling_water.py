@@ -5,9 +5,9 @@ from phys4d_kedro.simulation.description import (
     Matter,
     Part,
 )
-from phys4d_kedro.simulation.randomization import Draw
+from phys4d_kedro.simulation.randomization import Draw, draw_substance
 from phys4d_kedro.simulation.rendering.scene import Sphere
-from phys4d_kedro.simulation.scenes.flowing import around
+from phys4d_kedro.simulation.scenes.flowing import around, make_tray
 from phys4d_kedro.simulation.scenes.registry import scene
 from phys4d_kedro.simulation.scenes.substances import draw_liquid
 
@@ -26,10 +26,13 @@ def falling_water(draw: Draw) -> Description:
         density=liquid.density,
         viscosity=liquid.viscosity,
     )
+    inner = (0.72, 0.72, draw.uniform("rim", 0.12, 0.16))
+    tray = make_tray(draw_substance(draw, "tray", size=0.5, kinds=("stone", "wooden", "plastic")), inner, 0.06)
     return Description(
+        things=[tray],
         matter=[blob],
-        grid=around((0.75, 0.75), drop + 2 * radius + 0.1, 0.03),
-        prompt=f"A ball of {liquid.words} hangs in the air, falls to the ground and splashes apart.",
-        centre=(0.0, 0.0, 0.25),
-        radius=0.65,
+        grid=around((0.5, 0.5), drop + 2 * radius + 0.1, 0.03),
+        prompt=f"A ball of {liquid.words} falls into {tray.substance.a(False)} tray and splashes apart.",
+        centre=(0.0, 0.0, 0.2),
+        radius=0.62,
     )

@@ -36,7 +36,7 @@ def potato_in_water(draw: Draw) -> Description:
     )
     potato = replace(
         potato,
-        substance=replace(potato.substance, words="brown", density=0.42 * potato.substance.density, material=brown),
+        substance=replace(potato.substance, words="brown", density=0.62 * potato.substance.density, material=brown),
     )
     return Description(
         things=[make_tank(draw, inner), potato],

@@ -27,7 +27,7 @@ def ball_in_sand(draw: Draw) -> Description:
         (
             draw.uniform("x", -0.08, 0.08),
             draw.uniform("y", -0.05, 0.05),
-            inner[2] + radius + draw.uniform("drop", 0.35, 0.6),
+            inner[2] + radius + draw.uniform("drop", 0.5, 0.8),
         ),
     )
     heavy = draw_substance(draw, "weight", size=2 * radius, kinds=("metal", "stone"))
@@ -41,7 +41,7 @@ def ball_in_sand(draw: Draw) -> Description:
                 (-inner[0] / 2, -0.21, 0.0),
                 (inner[0] / 2, 0.21, inner[2] - 0.02),
                 kind="granular",
-                friction_angle=draw.uniform("angle", 30, 40),
+                friction_angle=draw.uniform("angle", 24, 32),
             )
         ],
         grid=around((0.45, 0.37), 0.6, 0.028),

@@ -36,6 +36,6 @@ def mirror_ball_fall(draw: Draw) -> Description:
         lighting=Lighting(indoor=True, lamp=0.6),
         prompt=f"{metal.a()} ball, which reflects the room and {block.substance.a(False)} block beside it, falls to "
         "the ground and bounces.",
-        centre=(0.1, 0.0, 0.4),
-        radius=0.7,
+        centre=(0.1, 0.0, 0.5),
+        radius=0.85,
     )

@@ -22,7 +22,7 @@ def soft_ball_bounce(draw: Draw) -> Description:
         rounded=True,
         mesh=assets.sphere(radius).mesh,
         position=(0.0, 0.0, drop + radius),
-        young=draw.uniform("young", 8e4, 1.4e5),
+        young=draw.uniform("young", 5e4, 9e4),
         damping=0.001,
     )
     return Description(

@@ -26,7 +26,7 @@ def weight_on_pillow(draw: Draw) -> Description:
         rounded=False,
         mesh=asset.mesh,
         position=(0.0, 0.0, size[2] / 2 + 0.006),
-        young=draw.uniform("young", 3e4, 5e4),
+        young=draw.uniform("young", 1.5e4, 2.5e4),
         damping=0.02,
     )
     weight = place_asset(

@@ -45,12 +45,11 @@ def rising_smoke(draw: Draw) -> Description:
         colour=(grey, grey, grey),
         wind=(wind, 0.0, 0.0),
     )
+    drifts = "spreads in the still air" if abs(wind) < 0.05 else f"drifts {'{direction}' if wind > 0 else '{opposite}'}"
     return Description(
         things=[base],
         gas=gas,
-        prompt=f"Smoke rises from {stick.a(False)} stick, curls and spreads in the still air."
-        if abs(wind) < 0.05
-        else f"Smoke rises from {stick.a(False)} stick, curls and drifts {'{direction}' if wind > 0 else '{opposite}'}.",
+        prompt=f"Smoke rises from {stick.a(False)} stick, curls and {drifts}.",
         centre=(0.0, 0.0, 0.5),
         radius=0.6,
     )
