@@ -6,7 +6,8 @@ import pytest
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.errors import InvalidClipError
 from phys4d_kedro.simulation.annotate import check_consistency
-from phys4d_kedro.simulation.scenes import SCENES
+
+from .conftest import BENDING, RIGID
 
 
 def project_tracks(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +22,7 @@ def project_tracks(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     return camera[..., :2] / camera[..., 2:] * [K[0, 0], K[1, 1]] + K[:2, 2], camera[..., 2]
 
 
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", RIGID + BENDING)
 def test_tracks_agree_with_images(clips: dict[str, Clip], name: str) -> None:
     clip = clips[name]
     depth, motion, segmentation, visible = clip.depth, clip.motion, clip.segmentation, clip.track_visible

@@ -1,8 +1,8 @@
 """Parameters of the simulation."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from phys4d_kedro.clips.config import ClipExpectations, ClipLength
 
@@ -103,7 +103,7 @@ class SimulationConfig(BaseModel):
     samples: int = Field(
         ge=1, le=MOST_SAMPLES, description="Rays a pixel for the colours; annotations always take one."
     )
-    scenes: SceneNames = Field(description="Names of the scenes to simulate, in turn.")
+    scenes: SceneNames = Field(description="Names of the scenes to simulate, in turn; or all: those not in `unseen`.")
     camera: CameraConfig
     take_perturbation: float = Field(
         ge=0,
@@ -116,6 +116,17 @@ class SimulationConfig(BaseModel):
     unseen: UnseenConfig | None = Field(None, description="Clips of scenes that are in no other split; none: no clips.")
     machines: MachinesConfig = Field(MachinesConfig(), description="Which share of the clips this machine makes.")
     quality: ClipExpectations
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_scenes(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("scenes") != "all":
+            return data
+        from phys4d_kedro.simulation.scenes import SCENES
+
+        unseen = data.get("unseen")
+        apart = unseen.get("scenes", []) if isinstance(unseen, dict) else getattr(unseen, "scenes", [])
+        return data | {"scenes": [name for name in SCENES if name not in apart]}
 
     @field_validator("unseen")
     @classmethod

@@ -28,9 +28,11 @@ _COURANT = 0.4
 _POISSON = 0.3
 # Friction of elastic masses against the ground; grains take the tangent of their own angle, liquids none.
 _ELASTIC_FRICTION = 0.6
-# Nodes so many cells before the surface of a body move with it. With less, particles press on the surface themselves,
-# which leaves pressure to errors; with more, bodies displace too much. 0.8 gives them Archimedes' force.
-_REACH = 0.8
+# Nodes so many cells before the surface of a body already move with it. At the walls of a container, with less,
+# particles press on the surface themselves and the pressure there goes wrong. Around a body in a liquid more means more
+# drag and too much buoyancy: 0.2 lifts balls by 0.8 and boxes by 1.1 of what they displace, at four cells across.
+_CONTAINER_REACH = 0.8
+_BODY_REACH = 0.2
 # A liquid's J follows that around it, and crowding, over the time in which sound crosses so many cells.
 _RELAXATION_CELLS = 8.0
 # Cells beside the domain, so that every particle in it has all its nodes.
@@ -39,8 +41,9 @@ _MARGIN = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Collider:
-    """A rigid body as the particles meet it: `parts` are spheres, boxes and cylinders in the body's frame; walls that
-    hold matter must be two cells thick. A body with a `temperature` (K) heats the melting matter that touches it."""
+    """A rigid body as the particles meet it: `parts` are spheres, boxes and cylinders in the body's frame. A body with
+    a `temperature` (K) heats the melting matter that touches it. A `container` has matter inside it, or against its
+    walls, which must be two cells thick; what moves through matter is none."""
 
     parts: Sequence[Part]
     friction: float

@@ -20,8 +20,8 @@ FAR = wp.constant(1.0e6)
 @wp.struct
 class Solid:
     """One part of a body: its shape, half its extent along its axes; bit 2 k (2 k + 1) of `hidden` says that its face
-    towards -k (+k) lies against another part, so that nothing leaves through it. Nodes `reach`
-    metres before its surface already feel it. `temperature` K, 0: none."""
+    towards -k (+k) lies against another part, so that nothing leaves through it. Nodes `reach` metres before its
+    surface already feel it. `temperature` K, 0: none."""
 
     kind: wp.int32
     size: wp.vec3
@@ -107,8 +107,9 @@ def resist(
     friction: float,
     drag: float,
 ) -> wp.vec3:
-    """Velocity of a grid node at p (frame of the part), relative to the body, after contact. The first layer of nodes behind a face slides along it, so at an edge along both its faces;
-    deeper nodes move with the body, as they may be nearer to the far side of a wall."""
+    """Velocity of a grid node at p (frame of the part), relative to the body, after contact. The first layer of nodes
+    behind a face slides along it, so at an edge along both its faces; deeper nodes move with the body, as they may be
+    nearer to the far side of a wall."""
     beyond = beyond_faces(solid, p)
     if wp.max(beyond) >= solid.reach:
         return velocity
