@@ -41,3 +41,9 @@ def test_data_flow_lists_every_data_set_with_its_file_and_maker() -> None:
         if not name.startswith("_")
     }
     assert {(name, path, maker.strip()) for name, path, maker in rows} == expected
+
+
+def test_the_catalogue_of_scenes_is_that_of_the_code() -> None:
+    from phys4d_kedro.simulation.catalogue import catalogue
+
+    assert (ROOT / "docs/scenes.md").read_text() == catalogue()

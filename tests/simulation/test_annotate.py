@@ -43,7 +43,7 @@ def test_tracks_agree_with_images(clips: dict[str, Clip], name: str) -> None:
     assert np.allclose(far[0] + motion[0, row[0], column[0], 2], far[1], atol=1e-4)
     # Later: within a pixel, whose centre lies up to 0.7 pixels off, on the same thing.
     same = visible & (segmentation[t, row, column] == clip.track_instance)
-    assert same[visible].mean() > 0.85
+    assert same[visible].mean() > (0.6 if clip.category == "ropes" else 0.85)  # a rope is two pixels thick
     assert np.quantile(np.abs(depth[t, row, column] / far - 1)[same], 0.9) < 0.03
     error = np.linalg.norm(position[:-1] + motion[t[:-1], row[:-1], column[:-1], :2] - position[1:], axis=-1)
     assert np.median(error[same[:-1]]) < 0.5

@@ -25,7 +25,7 @@ def _known(names: list[str]) -> list[str]:
 # As the renderer, whose own constant cannot be read without starting Warp.
 MOST_SAMPLES = 32
 
-Split = Literal["train", "validation", "heldout", "unseen"]
+Split = Literal["train", "validation", "heldout", "unseen", "gallery"]
 SceneNames = Annotated[list[str], Field(min_length=1), AfterValidator(_known)]
 Positive = Annotated[float, Field(gt=0)]
 Elevation = Annotated[float, Field(ge=1, le=85)]
@@ -139,9 +139,9 @@ class SimulationConfig(BaseModel):
         return unseen
 
     def split(self, name: Split) -> SplitConfig | None:
-        """The size of a split; None where it has no clips."""
+        """The size of a split; None where it has no clips. The gallery has a clip of every scene."""
         splits = {"train": self.train, "validation": self.validation, "heldout": self.heldout, "unseen": self.unseen}
-        return splits[name]
+        return SplitConfig(clips=len(self.scenes)) if name == "gallery" else splits[name]
 
     def scenes_of(self, split: Split) -> list[str]:
         """The scenes that a split's clips show in turn."""

@@ -49,6 +49,10 @@ def roll_out(
     world = World(description, nudge)
     recording = _Recording()
     steps = np.round(np.arange(frames) / fps / world.timestep).astype(int)
+    if description.matter or description.gas:
+        from phys4d_kedro.simulation.warp_start import start_warp
+
+        start_warp()
     if description.matter:
         from phys4d_kedro.simulation.solvers.mixture import Mixture
 
@@ -98,7 +102,8 @@ def _heated(description: Description, frames: int, fps: float) -> list[MovingSur
 
 
 def _air(gas: Gas, things: Sequence[Thing], poses: NDArray[np.float64], fps: float, seed: int) -> Volume:
-    from phys4d_kedro.simulation.solvers.gas import Obstacle, simulate_gas
+    from phys4d_kedro.simulation.solvers.gas import simulate_gas
+    from phys4d_kedro.simulation.solvers.gas_pressure import Obstacle
     from phys4d_kedro.simulation.solvers.transforms import transform_of
 
     def obstacle(index: int, part: Part) -> Obstacle:

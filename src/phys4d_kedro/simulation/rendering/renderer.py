@@ -1,10 +1,7 @@
 """Render a scene: colour and exact annotations of every frame, on CPU or GPU."""
 
-import ctypes
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +16,7 @@ from phys4d_kedro.simulation.rendering.stretches import part, stretches
 from phys4d_kedro.simulation.rendering.tracing import TILE
 from phys4d_kedro.simulation.rendering.upload import Uploaded, upload
 from phys4d_kedro.simulation.rendering.upload_lights import sampling_tables
+from phys4d_kedro.simulation.warp_start import start_warp
 
 # Frames are rendered in pieces of about this many pixels, which bounds the memory of what lies between the kernels.
 _PIXELS_AT_ONCE = 1 << 19
@@ -52,30 +50,9 @@ nothing is hit or the point passes behind the camera |
     segmentation: NDArray[np.uint16]
 
 
-@cache
-def _start_warp() -> None:
-    """Initialise Warp without its banner. Where there is no NVIDIA driver, Warp says so from C, which only the file
-    descriptor keeps off the terminal."""
-    wp.config.log_level = wp.LOG_WARNING
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        terminal = os.dup(2)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        try:
-            wp.init()
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
-            os.close(nowhere)
-    else:
-        wp.init()
-
-
 def load_kernels(device: str = "cpu") -> None:
     """Compile the kernels, or load them from Warp's cache: worth a call before work is shared among processes."""
-    _start_warp()
+    start_warp()
     for module in (kernels, smoke_kernels, colouring.colour_surfaces.module, colouring.colour_paths.module):
         wp.load_module(module, device=device)
 
@@ -102,7 +79,7 @@ def render(
     """
     if not 1 <= samples <= colouring.MOST_SAMPLES:
         raise ConfigurationError(f"samples {samples}: must lie in 1 .. {colouring.MOST_SAMPLES}")
-    _start_warp()
+    start_warp()
     T = scene.frames
     with wp.ScopedDevice(device):
         sampling = [samples, wp.uint32(seed & 0xFFFFFFFF), *sampling_tables(samples)]
@@ -190,7 +167,7 @@ def visibility(
     """
     if points.ndim != 3 or points.shape[0] != scene.frames or points.shape[2] != 3:
         raise ConfigurationError(f"points {points.shape}: must be ({scene.frames}, N, 3)")
-    _start_warp()
+    start_warp()
     rotation = scene.camera.world_from_camera[:, :3, :3]
     seen = (points - scene.camera.world_from_camera[:, None, :3, 3]) @ rotation
     with wp.ScopedDevice(device):

@@ -132,8 +132,8 @@ def newtons_cradle(draw: Draw, *, lifted: int) -> Description:
                 joint=Joint(kind="hinge", anchor=(x, 0.0, height), axis=(0.0, 1.0, 0.0)),
             )
         )
-    frames = [make_frame(draw, height, 3.2 * pitch, along="x")]
-    rails = [replace(frames[0], name=f"frame_{y}", position=(0.0, y * spread, 0.0)) for y in (-1, 1)]
+    frame = make_frame(draw, height, 3.2 * pitch, along="x")
+    rails = [replace(frame, name=f"rail_{k}", position=(0.0, y * spread, 0.0)) for k, y in enumerate((-1, 1))]
     many = {1: "the first ball is", 2: "the first two balls are"}[lifted]
     last = {1: "the last ball swings", 2: "the last two balls swing"}[lifted]
     return Description(

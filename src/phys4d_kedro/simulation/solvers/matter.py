@@ -17,8 +17,9 @@ from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.description import Matter, Part, Vector
 from phys4d_kedro.simulation.rendering.scene import Cylinder, Sphere
 from phys4d_kedro.simulation.solvers import matter_kernels as kernels
-from phys4d_kedro.simulation.solvers.matter_contact import BOX, CYLINDER, SPHERE, Placement, Solid
+from phys4d_kedro.simulation.solvers.matter_contact import BOX, CYLINDER, SPHERE, Bodies, Placement, Solid
 from phys4d_kedro.simulation.solvers.matter_laws import ELASTIC, GRANULAR, LIQUID, Law, Particles
+from phys4d_kedro.simulation.solvers.matter_lists import list_parts
 from phys4d_kedro.simulation.solvers.matter_shapes import Seeds, half_extent, hidden_faces, part_matrix, seed_matter
 
 GRAVITY = 9.81
@@ -43,12 +44,13 @@ _MARGIN = 2
 class Collider:
     """A rigid body as the particles meet it: `parts` are spheres, boxes and cylinders in the body's frame. A body with
     a `temperature` (K) heats the melting matter that touches it. A `container` has matter inside it, or against its
-    walls, which must be two cells thick; what moves through matter is none."""
+    walls, which must be two cells thick; what moves through matter is none. What is `fixed` stays where it first is."""
 
     parts: Sequence[Part]
     friction: float
     temperature: float | None = None
     container: bool = False
+    fixed: bool = False
 
 
 class MatterSimulation:
@@ -107,8 +109,13 @@ class MatterSimulation:
             half = half_extent(part.shape, "collider")
             reach = (_CONTAINER_REACH if body.container else _BODY_REACH) * self._spacing
             solids[s] = (kind, half, hidden[s], self._body_of[s], reach, body.friction, body.temperature or 0.0)
-        self._solids = wp.array(solids, dtype=Solid)
-        self._places = wp.zeros(len(parts), dtype=Placement)
+        self._halves = [half_extent(part.shape, "collider") for part in parts]
+        self._fixed = np.array([colliders[body].fixed for body in self._body_of], dtype=bool)
+        self._bodies = Bodies()
+        self._bodies.solids = wp.array(solids, dtype=Solid)
+        self._bodies.places = wp.zeros(len(parts), dtype=Placement)
+        self._bodies.moving = wp.array(np.flatnonzero(~self._fixed), dtype=wp.int32)
+        self._listed = False
         self._placements = _records(Placement, len(parts))
         self._impulses: Any = wp.zeros(len(colliders), dtype=wp.spatial_vector)
 
@@ -132,18 +139,30 @@ class MatterSimulation:
         count, nodes = particles.birth.shape, grid.motion.shape
         inputs = [self._time, dt, heated, self._laws, particles, grid]
         wp.launch(kernels.scatter, count, inputs=inputs, device=device)
-        bodies = [self._solids, self._places]
-        inputs = [dt, GRAVITY, ground, heated, *bodies, grid, self._impulses]
+        inputs = [dt, GRAVITY, ground, heated, self._bodies, grid, self._impulses]
         wp.launch(kernels.move_grid, nodes, inputs=inputs, device=device)
         if self._heated:
             wp.launch(kernels.conduct, nodes, inputs=[grid], device=device)
-        inputs = [self._time, dt, ground, heated, *self._bounds, self._laws, *bodies, particles, grid, self._impulses]
+        inputs = [
+            self._time,
+            dt,
+            ground,
+            heated,
+            *self._bounds,
+            self._laws,
+            self._bodies,
+            particles,
+            grid,
+            self._impulses,
+        ]
         wp.launch(kernels.gather, count, inputs=inputs, device=device)
         self._time += dt
         return self._impulses.numpy().astype(np.float64)
 
     def _move_bodies(self, poses: NDArray[np.float64], velocities: NDArray[np.float64]) -> None:
         if len(self._body_of) == 0:
+            if not self._listed:
+                self._list_fixed(np.zeros((0, 4, 4)))
             return
         world = poses[self._body_of] @ self._body_from_part
         self._placements["rotation"] = world[:, :3, :3]
@@ -151,7 +170,24 @@ class MatterSimulation:
         self._placements["origin"] = poses[self._body_of, :3, 3]
         self._placements["linear"] = velocities[self._body_of, :3]
         self._placements["angular"] = velocities[self._body_of, 3:]
-        self._places.assign(wp.array(self._placements, dtype=Placement, device="cpu", copy=False))
+        self._bodies.places.assign(wp.array(self._placements, dtype=Placement, device="cpu", copy=False))
+        if not self._listed:
+            self._list_fixed(world)
+
+    def _list_fixed(self, world: NDArray[np.float64]) -> None:
+        """Note which fixed parts, at `world` (P, 4, 4), are near each node."""
+        grid, numbers = self._grid, np.flatnonzero(self._fixed)
+        starts, items = list_parts(
+            [self._halves[number] for number in numbers],
+            world[numbers],
+            origin=np.array(grid.origin, dtype=np.float64),
+            count=tuple(grid.count),
+            spacing=self._spacing,
+        )
+        with wp.ScopedDevice(self._device):
+            self._bodies.starts = wp.array(starts, dtype=wp.int32)
+            self._bodies.items = wp.array(numbers[items], dtype=wp.int32)
+        self._listed = True
 
     def positions(self) -> list[NDArray[np.float32]]:
         """(N, 3) of each matter's particles, always all of them and in the same order: before it is born a particle is

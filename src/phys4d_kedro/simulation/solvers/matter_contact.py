@@ -43,6 +43,34 @@ class Placement:
     angular: wp.vec3
 
 
+@wp.struct
+class Bodies:
+    """All parts and where they are: `moving` lists those that may move, `items[starts[n] .. starts[n + 1]]` those near
+    grid node n that never do."""
+
+    solids: wp.array[Solid]
+    places: wp.array[Placement]
+    moving: wp.array[wp.int32]
+    starts: wp.array[wp.int32]
+    items: wp.array[wp.int32]
+
+
+@wp.func
+def candidates(bodies: Bodies, n: int) -> int:
+    """How many parts a point nearest to node n may touch."""
+    return bodies.starts[n + 1] - bodies.starts[n] + bodies.moving.shape[0]
+
+
+@wp.func
+def candidate(bodies: Bodies, n: int, c: int) -> int:
+    """The c-th of them."""
+    first = bodies.starts[n]
+    listed = bodies.starts[n + 1] - first
+    if c < listed:
+        return bodies.items[first + c]
+    return bodies.moving[c - listed]
+
+
 @wp.func
 def behind_wall(distance: float, spacing: float) -> float:
     """How much of a node's spline lies behind a flat wall, `distance` metres away (negative: around the node)."""

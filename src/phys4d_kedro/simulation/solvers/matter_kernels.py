@@ -13,10 +13,11 @@ velocity.
 import warp as wp
 
 from phys4d_kedro.simulation.solvers.matter_contact import (
-    Placement,
-    Solid,
+    Bodies,
     behind_wall,
     beyond_faces,
+    candidate,
+    candidates,
     push,
     resist,
     slide,
@@ -104,8 +105,7 @@ def move_grid(
     gravity: float,
     ground: int,
     heated: int,
-    solids: wp.array[Solid],
-    places: wp.array[Placement],
+    bodies: Bodies,
     grid: Grid,
     impulses: wp.array[wp.spatial_vector],
 ):
@@ -127,9 +127,10 @@ def move_grid(
     drag = 2.0 * dt * grid.shares[n][2] / (mass * grid.spacing * grid.spacing)
     hot = float(0.0)
     filled = float(0.0)
-    for s in range(solids.shape[0]):
-        solid = solids[s]
-        place = places[s]
+    for c in range(candidates(bodies, n)):
+        s = candidate(bodies, n, c)
+        solid = bodies.solids[s]
+        place = bodies.places[s]
         p = wp.transpose(place.rotation) * (position - place.position)
         beyond = beyond_faces(solid, p)
         nearest = wp.max(beyond)
@@ -200,16 +201,18 @@ def _move(
     lower: wp.vec3,
     upper: wp.vec3,
     mass: float,
-    solids: wp.array[Solid],
-    places: wp.array[Placement],
+    bodies: Bodies,
+    nearest: int,
     particles: Particles,
     impulses: wp.array[wp.spatial_vector],
 ):
-    """Move a particle; what has got into a body is put back on its surface, what leaves the domain is gone."""
+    """Move a particle, whose `nearest` node is given; what has got into a body is put back on its surface, what leaves
+    the domain is gone."""
     position = particles.position[p] + dt * velocity
-    for s in range(solids.shape[0]):
-        solid = solids[s]
-        place = places[s]
+    for c in range(candidates(bodies, nearest)):
+        s = candidate(bodies, nearest, c)
+        solid = bodies.solids[s]
+        place = bodies.places[s]
         way = place.rotation * way_out(solid, wp.transpose(place.rotation) * (position - place.position))
         depth = wp.length(way)
         if depth > 0.0:
@@ -238,8 +241,7 @@ def gather(
     lower: wp.vec3,
     upper: wp.vec3,
     laws: wp.array[Law],
-    solids: wp.array[Solid],
-    places: wp.array[Placement],
+    bodies: Bodies,
     particles: Particles,
     grid: Grid,
     impulses: wp.array[wp.spatial_vector],
@@ -288,4 +290,5 @@ def gather(
     volume = particles.volume[p]
     stress = stress_of(law, particles, p, dt, C, crowding, swell)
     particles.stress[p] = (4.0 * volume / (grid.spacing * grid.spacing)) * stress
-    _move(p, dt, velocity, ground, lower, upper, volume * law.density, solids, places, particles, impulses)
+    nearest = _index(grid, int(x[0] + 0.5), int(x[1] + 0.5), int(x[2] + 0.5))
+    _move(p, dt, velocity, ground, lower, upper, volume * law.density, bodies, nearest, particles, impulses)

@@ -41,6 +41,8 @@ class Mixture:
                 Collider(
                     parts=thing.solid_parts,
                     friction=thing.substance.friction,
+                    container=thing.fixed,
+                    fixed=thing.fixed,
                     temperature=description.temperatures.get(thing.name),
                 )
                 for thing in description.things

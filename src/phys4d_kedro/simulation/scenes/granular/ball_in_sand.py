@@ -46,6 +46,6 @@ def ball_in_sand(draw: Draw) -> Description:
         ],
         grid=around((0.45, 0.37), 0.6, 0.028),
         prompt=f"{heavy.a()} ball falls into a tray of {sand.words} and makes a crater.",
-        centre=(0.0, 0.0, 0.3),
-        radius=0.5,
+        centre=(0.0, 0.0, 0.42),
+        radius=0.62,
     )
