@@ -33,10 +33,11 @@ def one_clip_a_scene(store: ClipStore) -> list[Clip]:
     return [store.read(clip_id) for clip_id in store.manifest.drop_duplicates("scene")["clip_id"]]
 
 
-def scenes_by_category(store: ClipStore) -> Iterator[tuple[str, list[Clip]]]:
-    """Every category with the first clip of each of its scenes; the clips of one category are in memory at a time."""
+def scenes_by_category(store: ClipStore, *, rgb_alone: bool = False) -> Iterator[tuple[str, list[Clip]]]:
+    """Every category with the first clip of each of its scenes; the clips of one category are read at a time."""
+    keys: tuple[str, ...] | None = () if rgb_alone else None
     for category, rows in store.manifest.drop_duplicates("scene").groupby("category"):
-        yield str(category), [store.read(clip_id) for clip_id in rows["clip_id"]]
+        yield str(category), [store.read(clip_id, keys=keys) for clip_id in rows["clip_id"]]
 
 
 def make_strip(clip: Clip, columns: int) -> NDArray[np.uint8]:
@@ -129,9 +130,7 @@ def _captioned_triple(clip: Clip, side: int | None) -> Image.Image:
     return _stack([frames, _text_block([(clip.scene, _font(11), _INK)], frames.width)], margin=0)
 
 
-def _scaled(
-    picture: NDArray[np.uint8], cells: tuple[int, int], size: tuple[int, int], side: int | None
-) -> Image.Image:
+def _scaled(picture: NDArray[np.uint8], cells: tuple[int, int], size: tuple[int, int], side: int | None) -> Image.Image:
     """A picture of `cells` frames (rows, columns) of `size` (height, width) with frames `side` pixels high."""
     image = Image.fromarray(picture)
     if side is None or side == size[0]:

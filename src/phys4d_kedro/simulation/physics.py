@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from phys4d_kedro.simulation.description import Description, Gas, Part, Thing
-from phys4d_kedro.simulation.rendering.scene import Volume
+from phys4d_kedro.simulation.description import Description, Gas, Thing
+from phys4d_kedro.simulation.rendering.scene import Box, Cylinder, Sphere, Volume
 from phys4d_kedro.simulation.rollout import MovingSurface, Rollout
 from phys4d_kedro.simulation.solvers.flexibles import cloth_surface, soft_surface
 from phys4d_kedro.simulation.solvers.ropes import rope_surface
@@ -106,12 +106,12 @@ def _air(gas: Gas, things: Sequence[Thing], poses: NDArray[np.float64], fps: flo
     from phys4d_kedro.simulation.solvers.gas_pressure import Obstacle
     from phys4d_kedro.simulation.solvers.transforms import transform_of
 
-    def obstacle(index: int, part: Part) -> Obstacle:
-        placed = poses[:, index] @ transform_of(part.position, part.rotation)
-        return Obstacle(shape=part.shape, poses=placed)
-
-    obstacles = [obstacle(index, part) for index, thing in enumerate(things) for part in thing.solid_parts]
-    inside = [one for one in obstacles if _reaches(gas, one.poses)]
+    inside = []
+    for index, thing in enumerate(things):
+        for part in thing.solid_parts:
+            placed = poses[:, index] @ transform_of(part.position, part.rotation)
+            if isinstance(part.shape, Sphere | Box | Cylinder) and _reaches(gas, placed):
+                inside.append(Obstacle(shape=part.shape, poses=placed))
     return simulate_gas(gas, frames=len(poses), fps=fps, seed=seed, instance=0, obstacles=inside)
 
 

@@ -48,11 +48,14 @@ class Rollout:
 
 def _travel_of(surface: Surface) -> NDArray[np.floating[Any]]:
     """Ways of a surface's points: of its vertices where they last, else the longest of each step, added up."""
-    if surface.moved is not None:
-        steps = zip(surface.vertices, surface.moved, strict=False)
-        return np.cumsum([np.linalg.norm(b - a, axis=-1).max(initial=0.0) for a, b in steps])
-    there = np.all([vertices[:, 2] > _NOWHERE for vertices in surface.vertices], axis=0)
-    first = surface.vertices[0][there]
-    return np.array(
-        [np.linalg.norm(vertices[there] - first, axis=-1).max(initial=0.0) for vertices in surface.vertices]
-    )
+    places = surface.vertices
+    lasting = surface.moved is None and all((vertices[:, 2] > _NOWHERE).all() for vertices in places)
+    if lasting:
+        return np.array([np.linalg.norm(vertices - places[0], axis=-1).max(initial=0.0) for vertices in places])
+    followers = places[1:] if surface.moved is None else surface.moved
+    return np.cumsum([_longest_step(before, after) for before, after in zip(places, followers, strict=False)])
+
+
+def _longest_step(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
+    there = (before[:, 2] > _NOWHERE) & (after[:, 2] > _NOWHERE)
+    return float(np.linalg.norm(after[there] - before[there], axis=-1).max(initial=0.0))

@@ -4,9 +4,11 @@ Pictures and figures are annotated as `Any`: Kedro resolves annotations when pip
 nor Matplotlib shall be imported then.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.reporting.config import GalleryConfig
@@ -29,12 +31,9 @@ def make_gallery_clips(simulation: SimulationConfig, parameters: GalleryConfig) 
 
 def draw_gallery_sheets(clips: ClipStore, parameters: GalleryConfig) -> dict[str, Any]:
     """Show every scene of a category with its prompt and annotations, a picture a category (Pillow images)."""
-    from phys4d_kedro.reporting.gallery import draw_sheet, scenes_by_category, within
+    from phys4d_kedro.reporting.gallery import scenes_by_category
 
-    return {
-        category: within(parameters.sheet_bytes, lambda side, shown=shown: draw_sheet(shown, side=side))
-        for category, shown in scenes_by_category(clips)
-    }
+    return {category: _sheet(shown, parameters) for category, shown in scenes_by_category(clips)}
 
 
 def draw_gallery_overview(clips: ClipStore, parameters: GalleryConfig) -> tuple[Any, Any]:
@@ -56,16 +55,23 @@ def draw_attribute_distributions(simulation: SimulationConfig, parameters: Galle
 
     names = _scenes(parameters)
     collect = partial(collect_attributes, draws=parameters.draws, seed=simulation.seed)
-    figures = {
-        category: draw_distributions(
-            collect([name for name in names if SCENES[name].category == category]),
-            title=f"{category.replace('_', ' ')}: what is drawn",
-        )
+    attributes = {
+        category: collect([name for name in names if SCENES[name].category == category])
         for category in sorted({SCENES[name].category for name in names})
     }
-    looks = collect_looks(names, simulation, draws=parameters.draws)
-    figures["looks_and_camera"] = draw_distributions(looks, title="looks and cameras of all scenes: what is drawn")
-    return {f"{name}.png": figure for name, figure in figures.items()}
+    attributes["looks_and_camera"] = collect_looks(names, simulation, draws=parameters.draws)
+    return {
+        f"{name}.png": draw_distributions(
+            shown, title=f"{name.replace('_', ' ')}: what is drawn, and (lines) from what"
+        )
+        for name, shown in attributes.items()
+    }
+
+
+def _sheet(clips: Sequence[Clip], parameters: GalleryConfig) -> Any:
+    from phys4d_kedro.reporting.gallery import draw_sheet, within
+
+    return within(parameters.sheet_bytes, lambda side: draw_sheet(clips, side=side))
 
 
 def _scenes(parameters: GalleryConfig) -> list[str]:

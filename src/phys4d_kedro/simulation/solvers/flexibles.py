@@ -1,6 +1,7 @@
 """Cloth and soft bodies: MuJoCo flexes made of our own lattices, the air on them, and the surfaces that are seen."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,10 +101,9 @@ def soft_surface(body: SoftBody, vertices: NDArray[np.float64]) -> Surface:
     rest, elements = soft_lattice(body)
     if body.mesh is None:
         used, faces = np.unique(_hull(elements), return_inverse=True)
-        faces = faces.reshape(-1, 3).astype(np.int32)
         return Surface(
             vertices=list(vertices[:, used].astype(np.float32)),
-            faces=[faces] * len(vertices),
+            faces=[faces.reshape(-1, 3).astype(np.int32)] * len(vertices),
             rest=rest[used].astype(np.float32),
             smooth=body.rounded,
         )
@@ -162,7 +162,7 @@ def _ids(elements: NDArray[np.int32]) -> str:
     return " ".join(map(str, elements.ravel().tolist()))
 
 
-def _volumes(vertices: NDArray[np.float64], elements: NDArray[np.int32]) -> NDArray[np.float64]:
+def _volumes(vertices: NDArray[np.float64], elements: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     a, b, c, d = vertices[elements].swapaxes(0, 1)
     return (np.cross(b - a, c - a) * (d - a)).sum(axis=1) / 6
 

@@ -129,10 +129,10 @@ def _tube_faces(rings: int) -> NDArray[np.int32]:
     a, b = i * _AROUND + k, i * _AROUND + (k + 1) % _AROUND
     sides = np.concatenate([np.stack([a, b, b + _AROUND], -1), np.stack([a, b + _AROUND, a + _AROUND], -1)])
     first, last = rings * _AROUND, rings * _AROUND + 1
-    k = np.arange(_AROUND)
-    after = (k + 1) % _AROUND
-    low = np.stack([np.full(_AROUND, first), after, k], -1)
-    high = np.stack([np.full(_AROUND, last), k + (rings - 1) * _AROUND, after + (rings - 1) * _AROUND], -1)
+    rim = np.arange(_AROUND)
+    after = (rim + 1) % _AROUND
+    low = np.stack([np.full(_AROUND, first), after, rim], -1)
+    high = np.stack([np.full(_AROUND, last), rim + (rings - 1) * _AROUND, after + (rings - 1) * _AROUND], -1)
     return np.concatenate([sides.reshape(-1, 3), low, high]).astype(np.int32)
 
 

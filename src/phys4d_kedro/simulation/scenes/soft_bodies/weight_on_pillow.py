@@ -17,15 +17,15 @@ from phys4d_kedro.simulation.scenes.substances import draw_soft
 def weight_on_pillow(draw: Draw) -> Description:
     """A kettlebell falls on a pillow."""
     asset = assets.pillow(0.6)
-    size = tuple(float(side) for side in np.ptp(asset.mesh.vertices, axis=0))
+    length, width, thickness = np.ptp(asset.mesh.vertices, axis=0).tolist()
     pillow = SoftBody(
         name="pillow",
         substance=draw_soft(draw, "pillow", density=250),
-        size=size,
+        size=(length, width, thickness),
         cells=(6, 6, 2),
         rounded=False,
         mesh=asset.mesh,
-        position=(0.0, 0.0, size[2] / 2 + 0.006),
+        position=(0.0, 0.0, thickness / 2 + 0.006),
         young=draw.uniform("young", 1.5e4, 2.5e4),
         damping=0.02,
     )
@@ -34,7 +34,7 @@ def weight_on_pillow(draw: Draw) -> Description:
         "kettlebell",
         assets.kettlebell(draw.uniform("weight_size", 0.2, 0.26)),
         (draw.uniform("x", -0.05, 0.05), 0.0),
-        above=size[2] + draw.uniform("drop", 0.2, 0.4),
+        above=thickness + draw.uniform("drop", 0.2, 0.4),
         turn=draw.uniform("turn", 0, 360),
         kinds=("stone", "plastic"),
     )
