@@ -37,7 +37,7 @@ BENDING = ["pendulum", "ball_hits_duck", "swinging_rope", "falling_chain", "hang
 
 
 def configure_simulation(*, camera: dict[str, Any] | None = None, **changes: Any) -> SimulationConfig:
-    """The scenes of the default at 32 x 32, 5 frames in half a second; `changes` replace parameters, `camera` those of cameras."""
+    """The default scenes at 32 x 32, 5 frames; `changes` replace parameters, `camera` those of cameras."""
     parameters = {
         "seed": 0,
         "height": 32,

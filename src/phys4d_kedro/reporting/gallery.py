@@ -7,7 +7,7 @@ import io
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROWS = ("RGB", "depth", "motion", "instances")
-SIDES = (128, 112, 96, 80, 64, 56, 48)
+SIDES = (128, 112, 96, 80, 64, 48)
 """Heights of a frame in a picture, pixels, from which `within` chooses."""
 
-_GAP, _LABELS, _LINE = 14, 62, 15  # pixels: between strips, for the names of rows, of a line of text
-_INK, _FAINT = (20, 20, 20), (110, 110, 110)
+_SEAM, _GAP, _BORDER = 2, 22, 12  # pixels of white: between frames, between clips, around a picture
+_LABELS = 78  # pixels for the names of rows
+_NAME, _WORDS = 18, 14  # sizes of text, pixels
+_INK, _FAINT = (20, 20, 20), (100, 100, 100)
 
 
 def one_clip_a_scene(store: ClipStore) -> list[Clip]:
@@ -40,41 +42,41 @@ def scenes_by_category(store: ClipStore, *, rgb_alone: bool = False) -> Iterator
         yield str(category), [store.read(clip_id, keys=keys) for clip_id in rows["clip_id"]]
 
 
-def make_strip(clip: Clip, columns: int) -> NDArray[np.uint8]:
-    """The rows of ROWS over `columns` frames, as one picture (4 H, columns W, 3); the clip needs all annotations."""
+def strip_frames(clip: Clip, columns: int) -> NDArray[np.uint8]:
+    """The rows of ROWS over `columns` frames: (4, columns, H, W, 3); the clip needs all annotations."""
     clip.require("depth", "motion", "segmentation")
     depth, motion, valid, segmentation = (clip.arrays()[k] for k in ("depth", "motion", "motion_valid", "segmentation"))
     frames = np.linspace(0, clip.frames - 2, columns).round().astype(int)  # the last frame has no motion
-    rows: list[NDArray[Any]] = [
-        clip.rgb[frames],
-        depth_colors(depth[frames], *depth_range(depth)),
-        motion_colors(motion[frames], motion_scale(motion, valid), valid[frames]),
-        instance_colors(segmentation[frames]),
-    ]
-    return np.concatenate([np.concatenate(list(images), axis=1) for images in rows], axis=0)
+    return np.stack(
+        [
+            clip.rgb[frames],
+            depth_colors(depth[frames], *depth_range(depth)),
+            motion_colors(motion[frames], motion_scale(motion, valid), valid[frames]),
+            instance_colors(segmentation[frames]),
+        ]
+    )
 
 
-def draw_sheet(clips: Sequence[Clip], *, columns: int = 6, across: int = 3, side: int | None = None) -> Image.Image:
+def draw_sheet(clips: Sequence[Clip], *, columns: int = 6, across: int = 2, side: int | None = None) -> Image.Image:
     """A picture with the name, the prompt and the strip of every clip, `across` of them in a row.
 
-    Frames are `side` pixels high, or as high as they are.
+    Frames are at most `side` pixels high, and never enlarged.
     """
-    return _arrange([_captioned_strip(clip, columns, side) for clip in clips], across)
+    return _framed(_arrange([_captioned_strip(clip, columns, side) for clip in clips], across))
 
 
 def draw_overview(
-    clips: Iterable[tuple[str, Sequence[Clip]]], *, across: int = 6, side: int | None = None
+    clips: Iterable[tuple[str, Sequence[Clip]]], *, across: int = 5, side: int | None = None
 ) -> Image.Image:
     """A picture of the first, middle and last frame of every clip, under the names of the categories given with them.
 
-    Frames are `side` pixels high, or as high as they are.
+    Frames are at most `side` pixels high, and never enlarged.
     """
     sections = []
     for category, shown in clips:
-        title = _text_block([(category.replace("_", " "), _font(13, bold=True), _INK)], 40)
-        body = _arrange([_captioned_triple(clip, side) for clip in shown], across)
-        sections += [title, body]
-    return _stack(sections, margin=_GAP // 2)
+        title = _text_block([(category.replace("_", " "), _font(_NAME, bold=True), _INK)], 0)
+        sections.append(_stack([title, _arrange([_captioned_triple(clip, side) for clip in shown], across)], gap=0))
+    return _framed(_stack(sections, gap=_GAP))
 
 
 def draw_gallery(clips: Sequence[Clip]) -> "Figure":
@@ -88,7 +90,8 @@ def within(most_bytes: int, draw: Callable[[int], Image.Image]) -> Image.Image:
     The picture comes with its palette. Where none is small enough it is the smallest.
     """
     for side in SIDES:
-        picture = draw(side).quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        # Medians alone leave too few colours to what is small and bright.
+        picture = draw(side).quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
         if _png_bytes(picture) <= most_bytes:
             break
     return picture
@@ -111,67 +114,76 @@ def _png_bytes(picture: Image.Image) -> int:
 
 def _captioned_strip(clip: Clip, columns: int, side: int | None) -> Image.Image:
     """Name, prompt and strip of a clip, with the names of the rows beside it."""
-    strip = _scaled(make_strip(clip, columns), (len(ROWS), columns), clip.size, side)
+    strip = _tiled(strip_frames(clip, columns), side)
     picture = Image.new("RGB", (_LABELS + strip.width, strip.height), "white")
     picture.paste(strip, (_LABELS, 0))
     pen, row = ImageDraw.Draw(picture), strip.height / len(ROWS)
     for k, name in enumerate(ROWS):
-        pen.text((_LABELS - 5, row * (k + 0.5)), name, fill=_FAINT, font=_font(11), anchor="rm")
-    characters = picture.width // 6  # about the width of a letter of the prompt
-    prompt = textwrap.wrap(clip.prompt, characters)
-    lines = [(clip.scene, _font(13, bold=True), _INK), *((line, _font(11), _FAINT) for line in prompt)]
-    return _stack([_text_block(lines, picture.width), picture], margin=0)
+        pen.text((_LABELS - 8, row * (k + 0.5)), name, fill=_FAINT, font=_font(_WORDS), anchor="rm")
+    prompt = textwrap.wrap(clip.prompt, int(picture.width / (0.54 * _WORDS)))  # about the width of a letter
+    lines = [(clip.scene, _font(_NAME, bold=True), _INK), *((line, _font(_WORDS), _FAINT) for line in prompt)]
+    return _stack([_text_block(lines, picture.width), picture], gap=0)
 
 
 def _captioned_triple(clip: Clip, side: int | None) -> Image.Image:
     """First, middle and last frame of a clip over its scene's name."""
-    images = clip.rgb[[0, clip.frames // 2, clip.frames - 1]]
-    frames = _scaled(np.concatenate(list(images), axis=1), (1, len(images)), clip.size, side)
-    return _stack([frames, _text_block([(clip.scene, _font(11), _INK)], frames.width)], margin=0)
+    frames = _tiled(clip.rgb[None, [0, clip.frames // 2, clip.frames - 1]], side)
+    return _stack([frames, _text_block([(clip.scene, _font(_WORDS), _INK)], frames.width)], gap=0)
 
 
-def _scaled(picture: NDArray[np.uint8], cells: tuple[int, int], size: tuple[int, int], side: int | None) -> Image.Image:
-    """A picture of `cells` frames (rows, columns) of `size` (height, width) with frames `side` pixels high."""
-    image = Image.fromarray(picture)
-    if side is None or side == size[0]:
-        return image
-    height, width = cells[0] * side, cells[1] * round(side * size[1] / size[0])
-    return image.resize((width, height), Image.Resampling.BOX if side < size[0] else Image.Resampling.NEAREST)
+def _tiled(frames: NDArray[np.uint8], side: int | None) -> Image.Image:
+    """Frames (rows, columns, H, W, 3) as one picture with seams between them."""
+    rows, columns, height, width = frames.shape[:4]
+    scale = 1.0 if side is None else min(1.0, side / height)
+    size = round(width * scale), round(height * scale)
+    picture = Image.new("RGB", (columns * (size[0] + _SEAM) - _SEAM, rows * (size[1] + _SEAM) - _SEAM), "white")
+    for row, column in np.ndindex(rows, columns):
+        frame = Image.fromarray(frames[row, column]).resize(size, Image.Resampling.BOX)
+        picture.paste(frame, (column * (size[0] + _SEAM), row * (size[1] + _SEAM)))
+    return picture
 
 
 def _arrange(pictures: Sequence[Image.Image], across: int) -> Image.Image:
     """Pictures in rows; those of a row stand on one line."""
-    across = min(across, len(pictures))
     width = max(picture.width for picture in pictures)
     rows = []
     for start in range(0, len(pictures), across):
         shown = pictures[start : start + across]
         height = max(picture.height for picture in shown)
-        row = Image.new("RGB", (across * width + (across - 1) * _GAP, height), "white")
+        row = Image.new("RGB", (len(shown) * (width + _GAP) - _GAP, height), "white")
         for k, picture in enumerate(shown):
             row.paste(picture, (k * (width + _GAP), height - picture.height))
         rows.append(row)
-    return _stack(rows, margin=_GAP // 2)
+    return _stack(rows, gap=_GAP)
 
 
-def _stack(pictures: Sequence[Image.Image], *, margin: int) -> Image.Image:
-    """Pictures below each other on white, with so much white around each."""
-    width = max(picture.width for picture in pictures) + 2 * margin
-    stacked = Image.new("RGB", (width, sum(picture.height + 2 * margin for picture in pictures)), "white")
-    top = margin
+def _stack(pictures: Sequence[Image.Image], *, gap: int) -> Image.Image:
+    """Pictures below each other on white, with `gap` pixels between."""
+    width = max(picture.width for picture in pictures)
+    stacked = Image.new("RGB", (width, sum(picture.height + gap for picture in pictures) - gap), "white")
+    top = 0
     for picture in pictures:
-        stacked.paste(picture, (margin, top))
-        top += picture.height + 2 * margin
+        stacked.paste(picture, (0, top))
+        top += picture.height + gap
     return stacked
+
+
+def _framed(picture: Image.Image) -> Image.Image:
+    """The picture with white around it."""
+    framed = Image.new("RGB", (picture.width + 2 * _BORDER, picture.height + 2 * _BORDER), "white")
+    framed.paste(picture, (_BORDER, _BORDER))
+    return framed
 
 
 def _text_block(lines: Sequence[tuple[str, ImageFont.FreeTypeFont, tuple[int, int, int]]], width: int) -> Image.Image:
     """Lines of text (text, font, colour) on white, at least `width` wide."""
     wide = max(width, *(math.ceil(font.getlength(text)) for text, font, _ in lines))
-    block = Image.new("RGB", (wide, _LINE * len(lines) + 3), "white")
-    pen = ImageDraw.Draw(block)
-    for k, (text, font, colour) in enumerate(lines):
-        pen.text((0, _LINE * k + _LINE - 3), text, fill=colour, font=font, anchor="ls")
+    heights = [round(1.3 * font.size) for _, font, _ in lines]
+    block = Image.new("RGB", (wide, sum(heights) + 4), "white")
+    pen, top = ImageDraw.Draw(block), 0
+    for (text, font, colour), height in zip(lines, heights, strict=True):
+        pen.text((0, top), text, fill=colour, font=font, anchor="la")
+        top += height
     return block
 
 
