@@ -31,10 +31,10 @@ from joblib import Parallel, delayed
 
 from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.simulation.generate import ClipKey, Simulation, build_scene, draw_simulation, make_clip
-from phys4d_kedro.simulation.solvers.model import build_model
 from phys4d_kedro.simulation.randomization import Draw
 from phys4d_kedro.simulation.rendering.renderer import RenderOutput, load_kernels, render
 from phys4d_kedro.simulation.rendering.scene import RenderScene
+from phys4d_kedro.simulation.solvers.model import build_model
 
 SIZES = (64, 256)
 SCENES = ("ball_collide", "block_domino", "ball_in_basket", "unstable_block_stack")
