@@ -49,6 +49,20 @@ def make_tower(draw: Draw, half: float, substances: Sequence[Substance], offsets
     return things
 
 
+def make_dominos(
+    substance: Substance, half: Vector, lean: float, start: float, places: Sequence[float], *, base: float = 0.0
+) -> list[Thing]:
+    """A block at x = `start` that leans along x by `lean` degrees, so that it falls over, and blocks that stand at
+    `places`; all on the height `base`."""
+    tilt = math.radians(lean)
+    up = base + half[2] * math.cos(tilt) + half[0] * math.sin(tilt) + GAP
+    first = make_block(substance, "block_0", half, (start, 0.0, up))
+    rest = [
+        make_block(substance, f"block_{k}", half, (x, 0.0, base + half[2] + GAP)) for k, x in enumerate(places, start=1)
+    ]
+    return [replace(first, rotation=(0.0, lean, 0.0)), *rest]
+
+
 def place_asset(
     draw: Draw,
     name: str,

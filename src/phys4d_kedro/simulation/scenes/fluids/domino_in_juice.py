@@ -1,7 +1,5 @@
 """A row of blocks topples, and the last one falls into a tank of juice."""
 
-import math
-
 from phys4d_kedro.simulation.description import (
     Description,
     Part,
@@ -10,10 +8,7 @@ from phys4d_kedro.simulation.description import (
 from phys4d_kedro.simulation.randomization import Draw, draw_substance
 from phys4d_kedro.simulation.rendering.scene import Box
 from phys4d_kedro.simulation.scenes.flowing import around, filled, make_tank
-from phys4d_kedro.simulation.scenes.pieces import (
-    GAP,
-    make_block,
-)
+from phys4d_kedro.simulation.scenes.pieces import make_dominos
 from phys4d_kedro.simulation.scenes.registry import scene
 from phys4d_kedro.simulation.scenes.substances import (
     draw_liquid,
@@ -30,22 +25,13 @@ def domino_in_juice(draw: Draw) -> Description:
     substance = draw_substance(draw, "block", size=height, kinds=("wooden", "plastic"))
     stand_height = inner[2] + 0.06
     thickness, width, pitch = 0.16 * height, 0.3 * height, 1.3 * height * draw.uniform("pitch", 0.6, 0.7)
-    half = (thickness, width, height)
-    edge = -inner[0] / 2 - 0.03
     lean = draw.uniform("lean", 15, 20)
-    tilt = math.radians(lean)
-    xs = [edge - 0.3 * thickness - (count - 1 - k) * pitch for k in range(count)]
-    up = stand_height + height * math.cos(tilt) + thickness * math.sin(tilt) + GAP
-    first = Thing(
-        name="block_0",
-        substance=substance,
-        parts=[Part(shape=Box(half_extents=half))],
-        position=(xs[0] - 0.35 * height, 0.0, up),
-        rotation=(0.0, lean, 0.0),
+    # The last one stands on the very edge.
+    edge = -inner[0] / 2 - 0.03
+    places = [edge - 0.3 * thickness - (count - 1 - k) * pitch for k in range(count)]
+    blocks = make_dominos(
+        substance, (thickness, width, height), lean, places[0] - 0.35 * height, places[1:], base=stand_height
     )
-    rest = [
-        make_block(substance, f"block_{k}", half, (xs[k], 0.0, stand_height + height + GAP)) for k in range(1, count)
-    ]
     reach = count * pitch + 0.12
     stone = draw_substance(draw, "stand", size=0.4, kinds=("stone", "wooden"))
     stand = Thing(
@@ -56,7 +42,7 @@ def domino_in_juice(draw: Draw) -> Description:
         fixed=True,
     )
     return Description(
-        things=[make_tank(draw, inner, thickness=0.07), stand, first, *rest],
+        things=[make_tank(draw, inner, thickness=0.07), stand, *blocks],
         matter=[filled("juice", juice, (-inner[0] / 2, -inner[1] / 2, 0.006), (inner[0] / 2, inner[1] / 2, depth))],
         grid=around((0.36, 0.26), 0.5, 0.028),
         prompt=f"A row of {count} {substance.words} blocks stands on {stone.a(False)} stand: they topple "

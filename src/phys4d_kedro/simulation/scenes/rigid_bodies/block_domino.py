@@ -1,11 +1,8 @@
 """A leaning block falls over and takes a row of blocks with it."""
 
-import math
-
-from phys4d_kedro.simulation.description import Description, Part, Thing
+from phys4d_kedro.simulation.description import Description
 from phys4d_kedro.simulation.randomization import Draw, draw_substance
-from phys4d_kedro.simulation.rendering.scene import Box
-from phys4d_kedro.simulation.scenes.pieces import make_block
+from phys4d_kedro.simulation.scenes.pieces import make_dominos
 from phys4d_kedro.simulation.scenes.registry import scene
 
 
@@ -19,26 +16,9 @@ def block_domino(draw: Draw) -> Description:
     substance = draw_substance(draw, "block", size=height, kinds=("wooden", "plastic", "stone"))
     lean = draw.uniform("lean", 14, 20)
     start = -0.5 * (count - 1) * pitch
-    tilt = math.radians(lean)
-    up = height * math.cos(tilt) + thickness * math.sin(tilt) + 0.0005
-    first = Thing(
-        name="block_0",
-        substance=substance,
-        parts=[Part(shape=Box(half_extents=(thickness, width, height)))],
-        position=(start, 0.0, up),
-        rotation=(0.0, lean, 0.0),
-    )
-    rest = [
-        make_block(
-            substance,
-            f"block_{k}",
-            (thickness, width, height),
-            (start + k * pitch + 0.35 * height, 0.0, height + 0.0005),
-        )
-        for k in range(1, count)
-    ]
+    places = [start + k * pitch + 0.35 * height for k in range(1, count)]
     return Description(
-        things=[first, *rest],
+        things=make_dominos(substance, (thickness, width, height), lean, start, places),
         prompt=f"A row of {count} standing {substance.words} blocks: the first leans over and they "
         "topple {direction} one after another.",
         centre=(0.1, 0.0, 0.2),

@@ -1,18 +1,10 @@
 """A row of blocks with a gap: the blocks beyond it stay up."""
 
-import math
-
 from phys4d_kedro.simulation.description import (
     Description,
-    Part,
-    Thing,
 )
 from phys4d_kedro.simulation.randomization import Draw, draw_substance
-from phys4d_kedro.simulation.rendering.scene import Box
-from phys4d_kedro.simulation.scenes.pieces import (
-    GAP,
-    make_block,
-)
+from phys4d_kedro.simulation.scenes.pieces import make_dominos
 from phys4d_kedro.simulation.scenes.registry import scene
 
 
@@ -25,22 +17,11 @@ def dominos_with_space(draw: Draw) -> Description:
     space = 2 * height * draw.uniform("space", 1.25, 1.5)
     substance = draw_substance(draw, "block", size=height, kinds=("wooden", "plastic", "stone"))
     lean = draw.uniform("lean", 14, 20)
-    tilt = math.radians(lean)
-    half = (thickness, width, height)
-    up = height * math.cos(tilt) + thickness * math.sin(tilt) + GAP
     start = -(before - 0.5) * pitch
-    first = Thing(
-        name="block_0",
-        substance=substance,
-        parts=[Part(shape=Box(half_extents=half))],
-        position=(start, 0.0, up),
-        rotation=(0.0, lean, 0.0),
-    )
-    xs = [start + k * pitch + 0.35 * height for k in range(1, before)]
-    xs += [xs[-1] + space + k * pitch for k in range(after)]
-    rest = [make_block(substance, f"block_{k + 1}", half, (x, 0.0, height + GAP)) for k, x in enumerate(xs)]
+    places = [start + k * pitch + 0.35 * height for k in range(1, before)]
+    places += [places[-1] + space + k * pitch for k in range(after)]
     return Description(
-        things=[first, *rest],
+        things=make_dominos(substance, (thickness, width, height), lean, start, places),
         prompt=f"A row of {before + after} standing {substance.words} blocks with a wide gap: the first leans over, "
         f"they topple {{direction}} one after another up to the gap, and the blocks beyond it stay standing.",
         centre=(0.15, 0.0, 0.2),

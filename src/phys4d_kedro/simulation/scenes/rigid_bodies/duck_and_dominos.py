@@ -1,20 +1,11 @@
 """A row of toppling blocks ends at a duck."""
 
-import math
-
 from phys4d_kedro.simulation import assets
 from phys4d_kedro.simulation.description import (
     Description,
-    Part,
-    Thing,
 )
 from phys4d_kedro.simulation.randomization import Draw, draw_substance
-from phys4d_kedro.simulation.rendering.scene import Box
-from phys4d_kedro.simulation.scenes.pieces import (
-    GAP,
-    make_block,
-    place_asset,
-)
+from phys4d_kedro.simulation.scenes.pieces import make_dominos, place_asset
 from phys4d_kedro.simulation.scenes.registry import scene
 
 
@@ -25,30 +16,19 @@ def duck_and_dominos(draw: Draw) -> Description:
     thickness, width, pitch = 0.16 * height, 0.3 * height, height * draw.uniform("pitch", 0.6, 0.8)
     substance = draw_substance(draw, "block", size=height, kinds=("wooden", "plastic", "stone"))
     lean = draw.uniform("lean", 14, 20)
-    tilt = math.radians(lean)
-    half = (thickness, width, height)
-    up = height * math.cos(tilt) + thickness * math.sin(tilt) + GAP
     start = -count * pitch
-    first = Thing(
-        name="block_0",
-        substance=substance,
-        parts=[Part(shape=Box(half_extents=half))],
-        position=(start, 0.0, up),
-        rotation=(0.0, lean, 0.0),
-    )
-    xs = [start + k * pitch + 0.35 * height for k in range(1, count)]
-    rest = [make_block(substance, f"block_{k + 1}", half, (x, 0.0, height + GAP)) for k, x in enumerate(xs)]
+    places = [start + k * pitch + 0.35 * height for k in range(1, count)]
     size = draw.uniform("duck_size", 0.24, 0.3)
     duck = place_asset(
         draw,
         "duck",
         assets.duck(size),
-        (xs[-1] + 0.9 * height + 0.5 * size, 0.0),
+        (places[-1] + 0.9 * height + 0.5 * size, 0.0),
         turn=draw.uniform("turn", -90, 90),
         kinds=("rubber", "plastic"),
     )
     return Description(
-        things=[first, *rest, duck],
+        things=[*make_dominos(substance, (thickness, width, height), lean, start, places), duck],
         prompt=f"A row of {count} standing {substance.words} blocks before {duck.substance.a(False)} duck: the first "
         f"leans over, they topple {{direction}} one after another, and the last hits the duck.",
         centre=(-0.05, 0.0, 0.2),
