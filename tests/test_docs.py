@@ -36,7 +36,7 @@ def test_data_flow_lists_every_data_set_with_its_file_and_maker() -> None:
         for output in pipeline.all_outputs()
     }
     expected = {
-        (name, entry["filepath"], f"`{makers[name]}`" if name in makers else "the project's hooks")
+        (name, entry.get("filepath") or entry["path"], f"`{makers[name]}`" if name in makers else "the project's hooks")
         for name, entry in catalog.items()
         if not name.startswith("_")
     }

@@ -11,7 +11,7 @@ from typing import Any
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.reporting.config import GalleryConfig
+from phys4d_kedro.reporting.gallery_config import GalleryConfig
 from phys4d_kedro.simulation.config import MachinesConfig, SimulationConfig
 
 

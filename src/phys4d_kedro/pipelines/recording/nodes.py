@@ -1,7 +1,7 @@
 """The node of the recording pipeline."""
 
 from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.reporting.config import GalleryConfig
+from phys4d_kedro.reporting.gallery_config import GalleryConfig
 
 
 def record_gallery_clip(clips: ClipStore, parameters: GalleryConfig) -> bytes:

@@ -54,6 +54,7 @@ def turning_mirror(draw: Draw, name: str, asset: Asset) -> Description:
         + f", and reflects the room and {block.substance.a(False)} block.",
         centre=(0.12, 0.0, 0.25),
         radius=0.65,
+        azimuths=(50.0, 310.0),
     )
 
 

@@ -35,4 +35,5 @@ def falling_chain(draw: Draw) -> Description:
         f"down {'{opposite}' if side > 0 else '{direction}'} and hangs from the other.",
         centre=(0.0, 0.0, 0.6),
         radius=0.75,
+        azimuths=(225.0, 315.0),
     )

@@ -1,0 +1,436 @@
+"""What clips of every category cost: simulation, rendering, whole clips, bytes; how cost grows; the paper's set.
+
+    python benchmarks/categories.py                      # everything, one part after the other
+    python benchmarks/categories.py --only fluids memory # these anew, the rest as it was
+    python benchmarks/categories.py --resume             # what an interrupted run left out
+    python benchmarks/categories.py --table              # the tables of docs/scale.md, from the results
+    python benchmarks/categories.py --paper              # what the paper's set would take, from the results
+
+Times are of one core: CPU time of this process, one thread, kernels compiled before. Some scenes of each category are
+simulated for as long as their clips last, at 8 and at 60 frames a second, and seen as their first clip sees them.
+Images and their bytes are of successive frames in the middle of the simulation at 60 frames a second; whole clips are
+as the pipeline makes them, 64x64 at 8 frames a second, coded. The results are kept scene by scene.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the processes that make clips
+
+import numpy as np
+import warp as wp
+from _conf import ROOT, parameters
+
+from phys4d_kedro.clips.clip import ARRAY_SPEC, Clip
+from phys4d_kedro.clips.config import ClipCoding
+from phys4d_kedro.clips.shards import EncodedClip, encode_clip, write_shards
+from phys4d_kedro.errors import InvalidClipError, Phys4DError
+from phys4d_kedro.simulation.annotate import check_consistency, track_points
+from phys4d_kedro.simulation.config import SimulationConfig
+from phys4d_kedro.simulation.generate import ClipKey, build_scene, draw_simulation, make_clip, simulation_source
+from phys4d_kedro.simulation.physics import roll_out
+from phys4d_kedro.simulation.randomization import Draw
+from phys4d_kedro.simulation.rendering.renderer import RenderOutput, load_kernels, render
+from phys4d_kedro.simulation.rendering.scene import Body, CameraPath, Mesh, RenderScene, Shape, Surface
+from phys4d_kedro.simulation.rendering.stretches import part
+from phys4d_kedro.simulation.rendering.upload import upload
+from phys4d_kedro.simulation.scenes import SCENES
+
+RESULTS = ROOT / "benchmarks" / "results" / "categories.json"
+FPS, PAPER_FPS = 8, 60
+PAPER_CLIPS, PAPER_FRAMES, PAPER_SIZE, PAPER_TERABYTES = 1_250_000, 300, "1080x1920", 15
+CLIPS = 3  # a scene
+CAMERA = 2  # the stream of random numbers from which generate.py draws cameras
+REPETITIONS = 3
+
+Row = dict[str, Any]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured of each category; figures of other settings are not resumed."""
+
+    scenes_per_category: int
+    sizes: tuple[str, ...]
+    frames: int
+
+
+def main() -> None:
+    growth: dict[str, Callable[[], Any]] = {"clips": time_clips, "triangles": time_triangles, "memory": measure_memory}
+    options = parse([*selection(1), *growth])
+    settings = Settings(options.scenes_per_category, tuple(map(label, options.sizes.split(","))), options.frames)
+    results: Row = json.loads(options.results.read_text()) if options.results.exists() else {}
+    if not options.table and not options.paper:
+        load_kernels()
+        results = {"categories": {}, **results, "cores": os.cpu_count()}
+        for name in options.only or [*selection(1), *growth]:
+            if name not in growth:
+                measure_category(name, settings, results, options)
+            elif not (options.resume and name in results):
+                results[name] = growth[name]()
+                keep(results, options.results)
+                print(f"{name}: done", flush=True)
+    if not options.paper:
+        print("\n\n".join(tables(results)))
+    if not options.table:
+        print("\n" + paper_table(results))
+
+
+def parse(parts: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=parts, help="measure these parts")
+    parser.add_argument("--scenes-per-category", type=int, default=2, help="spread over the category's list")
+    parser.add_argument("--sizes", default="64,256,512,1080p", help="sides of square images, or 1080p")
+    parser.add_argument("--frames", type=int, default=17, help="of a whole clip, 1 + 4k")
+    parser.add_argument("--resume", action="store_true", help="keep what was measured with the same settings")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the file that keeps the figures")
+    parser.add_argument("--table", action="store_true", help="print the tables, measure nothing")
+    parser.add_argument("--paper", action="store_true", help="print the extrapolation, measure nothing")
+    return parser.parse_args()
+
+
+def selection(scenes_per_category: int) -> dict[str, list[str]]:
+    """Scenes of every category to measure: all, or that many at even distances in the order of their names."""
+    chosen = {}
+    for category in sorted({scene.category for scene in SCENES.values()}):
+        names = sorted(name for name, scene in SCENES.items() if scene.category == category)
+        count = min(scenes_per_category, len(names))
+        chosen[category] = [names[(2 * i + 1) * len(names) // (2 * count)] for i in range(count)]
+    return chosen
+
+
+def label(size: str) -> str:
+    """ "64" -> "64x64", "1080p" -> "1080x1920": rows x columns."""
+    return PAPER_SIZE if size == "1080p" else f"{int(size)}x{int(size)}"
+
+
+def measure_category(category: str, settings: Settings, results: Row, options: argparse.Namespace) -> None:
+    """Measure the chosen scenes; each is kept as soon as it is done, or why it could not be measured."""
+    known = json.loads(json.dumps(asdict(settings)))
+    entry: Row = results["categories"].get(category, {})
+    if not options.resume or entry.get("settings") != known:
+        total = sum(scene.category == category for scene in SCENES.values())
+        entry = {"settings": known, "scenes_in_all": total, "scenes": {}}
+        results["categories"][category] = entry
+    for name in selection(settings.scenes_per_category)[category]:
+        if "error" not in entry["scenes"].get(name, {"error": "not measured"}):
+            continue
+        started = time.perf_counter()
+        try:
+            entry["scenes"][name] = measure_scene(name, settings)
+        except Phys4DError as error:
+            entry["scenes"][name] = {"error": str(error)}
+        keep(results, options.results)
+        outcome = entry["scenes"][name].get("error", "done")
+        print(f"{category}, {name}: {outcome} in {time.perf_counter() - started:.0f} s", flush=True)
+
+
+def measure_scene(name: str, settings: Settings) -> Row:
+    """Figures of one scene."""
+    config = configure([name], 64, settings.frames)
+    key = ClipKey("train", 0, 0, 0)
+    simulation = draw_simulation(config, key)  # the kernels of its solvers are compiled now
+    clips = [measure_clip(config, replace(key, simulation=number)) for number in range(CLIPS)]
+    simulate = partial(roll_out, simulation.description, seed=key.simulation)
+    spanned = (settings.frames - 1) / FPS
+    frames = round(spanned * PAPER_FPS) + 1
+    seconds, _ = timed(partial(simulate, frames=settings.frames, fps=FPS))
+    seconds_60, rollout = timed(partial(simulate, frames=frames, fps=PAPER_FPS))
+    images = {}
+    for size in settings.sizes:
+        height, width = map(int, size.split("x"))
+        seen = config.model_copy(update={"height": height, "width": width, "frames": frames, "fps": PAPER_FPS})
+        camera = Draw(key.rng(config.seed, CAMERA, clips[0]["camera_redraws"]))
+        scene, _ = build_scene(seen, replace(simulation, rollout=rollout), camera, key)
+        images[size] = measure_images(seen, scene)
+    return {
+        "simulation_ms_a_frame": 1e3 * seconds / settings.frames,
+        "simulation_ms_a_60th": 1e3 * seconds / (spanned * PAPER_FPS),
+        "simulation_ms_a_frame_at_60": 1e3 * seconds_60 / (spanned * PAPER_FPS),
+        "clip": averaged(clips),
+        "images": images,
+    }
+
+
+def measure_clip(config: SimulationConfig, key: ClipKey) -> Row:
+    """A clip as the pipeline makes and codes it; a redraw of the simulation may be dropped before it runs."""
+    seconds, clip = timed(partial(make_clip, config, key))
+    coding, encoded = timed(partial(encode_clip, clip, ClipCoding()))
+    redraws = encoded.row["redraws"]
+    of_simulation = draw_simulation(config, key).dropped.total() if redraws else 0
+    return {
+        "seconds": seconds + coding,
+        "bytes": sum(len(payload) for _, payload in encoded.members),
+        "valid_motion": encoded.row["motion_valid_share"],
+        "finite_depth": encoded.row["depth_valid_share"],
+        "simulation_redraws": of_simulation,
+        "camera_redraws": redraws - of_simulation,
+    }
+
+
+def measure_images(config: SimulationConfig, scene: RenderScene) -> Row:
+    """Milliseconds of rendering and of annotating and coding a frame, and its bytes; fewer frames where images are
+    large."""
+    height, width = config.height, config.width
+    frames = min(17 if height * width <= 128**2 else 5, scene.frames)
+    start = (scene.frames - frames) // 2
+    middle = part(scene, start, start + frames)
+    draw = partial(render, middle, height, width, samples=config.samples, seed=0)
+    rendered = [timed(draw) for _ in range(REPETITIONS if frames > 5 else 1)]
+    finishing, (encoded, consistent) = timed(partial(finish, config, middle, rendered[0][1]))
+    return {
+        "render_ms": 1e3 * statistics.median(seconds for seconds, _ in rendered) / frames,
+        "finish_ms": 1e3 * finishing / frames,
+        # Of the first chunk, since a last one that is short would not pay for its own headers.
+        "bytes": sum(
+            layout["ends"][0] / min(layout["rows"], layout["shape"][0])
+            for key, layout in encoded.layouts.items()
+            if ARRAY_SPEC[key][0].startswith("T")
+        ),
+        "consistent": float(consistent),
+    }
+
+
+def finish(config: SimulationConfig, scene: RenderScene, image: RenderOutput) -> tuple[EncodedClip, bool]:
+    """From images to a coded clip, and whether it passes the check that every clip passes."""
+    camera = scene.camera
+    clip = Clip(
+        clip_id="measured",
+        fps=config.fps,
+        source="simulation",
+        **vars(image),
+        intrinsics=camera.intrinsics,
+        world_from_camera=camera.world_from_camera,
+        **track_points(scene, image, config.track_points, np.random.default_rng(0)),
+    )
+    encoded, consistent = encode_clip(clip, ClipCoding()), False
+    with suppress(InvalidClipError):
+        check_consistency(clip)
+        consistent = True
+    return encoded, consistent
+
+
+def time_clips() -> Row:
+    """Seconds of sets of one scene's clips, written as shards, against their number: medians, and the exponent."""
+    seconds: dict[int, float] = {}
+    for count in (2, 4, 8, 16):
+        config = configure(["ball_collide"], 64, 17, train={"clips": count})
+        taken = []
+        for _ in range(REPETITIONS):
+            with tempfile.TemporaryDirectory() as folder:
+                write = partial(write_shards, simulation_source(config, "train"), folder, clips_per_shard=4)
+                taken.append(timed(write)[0])
+        seconds[count] = statistics.median(taken)
+    return {"seconds": seconds, "exponent": exponent(seconds)}
+
+
+def time_triangles() -> Row:
+    """Milliseconds of uploading and of rendering a sphere at 256x256 against its triangles, and the exponents."""
+    row: Row = {}
+    for kind in ("mesh", "surface"):
+        upload_ms, render_ms = {}, {}
+        for segments in (32, 64, 128, 256, 512, 1024):  # about 1 k to 1 M triangles
+            scene, triangles = sphere_scene(kind, segments)
+            with wp.ScopedDevice("cpu"):
+                uploading = statistics.median(timed(partial(upload, scene, 256, 256))[0] for _ in range(REPETITIONS))
+            draw = partial(render, scene, 256, 256, samples=8, seed=0)
+            total = statistics.median(timed(draw)[0] for _ in range(REPETITIONS))
+            upload_ms[triangles], render_ms[triangles] = 1e3 * uploading, 1e3 * (total - uploading)
+        row[kind] = {
+            "upload_ms": upload_ms,
+            "render_ms": render_ms,
+            "upload_exponent": exponent(upload_ms),
+            "render_exponent": exponent(render_ms),
+            "total_exponent": exponent({n: upload_ms[n] + render_ms[n] for n in upload_ms}),
+        }
+    return row
+
+
+def sphere_scene(kind: str, segments: int) -> tuple[RenderScene, int]:
+    """A sphere of segments x segments / 2 quads before a camera, and its number of triangles."""
+    rings = segments // 2
+    turn, tilt = np.meshgrid(np.arange(segments) * 2 * np.pi / segments, np.linspace(0, np.pi, rings + 1))
+    vertices = np.stack([np.sin(tilt) * np.cos(turn), np.sin(tilt) * np.sin(turn), np.cos(tilt)], -1)
+    points = vertices.reshape(-1, 3).astype(np.float32)
+    place = np.arange(len(points), dtype=np.int32).reshape(rings + 1, segments)
+    upper, lower = place[:-1], place[1:]
+    quads = [(upper, lower, np.roll(lower, -1, 1)), (upper, np.roll(lower, -1, 1), np.roll(upper, -1, 1))]
+    faces = np.concatenate([np.stack(corners, -1).reshape(-1, 3) for corners in quads])
+    shape: Shape = Mesh(vertices=points, faces=faces) if kind == "mesh" else Surface(vertices=[points], faces=[faces])
+    pose = np.array([[1.0, 0, 0, 0], [0, 0, 1, -3], [0, -1, 0, 0], [0, 0, 0, 1]])  # looks along y
+    intrinsics = np.array([[256.0, 0, 128], [0, 256, 128], [0, 0, 1]])
+    camera = CameraPath(intrinsics=intrinsics, world_from_camera=pose[None])
+    return RenderScene(bodies=[Body(shape=shape, instance=1)], poses=np.eye(4)[None, None], camera=camera), len(faces)
+
+
+def measure_memory() -> dict[str, Row]:
+    """Megabytes of a clip's arrays, and by how much making and coding it raises the peak of a fresh process."""
+    figures = {}
+    for size in (128, 256, 512):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            figures[f"17x{size}x{size}"] = pool.submit(peak_of_clip, size).result()
+    return figures
+
+
+def peak_of_clip(size: int) -> Row:
+    """Of this process: the peak (MB) once all is loaded, and what a clip of this size adds."""
+    key = ClipKey("train", 0, 0, 0)
+    encode_clip(make_clip(configure(["ball_collide"], 32, 17), key), ClipCoding())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    clip = make_clip(configure(["ball_collide"], size, 17), key)
+    encode_clip(clip, ClipCoding())
+    added = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    arrays = sum(array.nbytes for array in clip.arrays().values()) / 2**20
+    return {"process_mb": before / 1024, "arrays_mb": arrays, "added_mb": added, "times": added / arrays}
+
+
+def configure(scenes: list[str], size: int, frames: int, **changes: Any) -> SimulationConfig:
+    """Conf's simulation, of these scenes."""
+    chosen = {"scenes": scenes, "unseen": None, "height": size, "width": size, "frames": frames, "fps": FPS}
+    return SimulationConfig.model_validate(parameters("simulation") | chosen | changes)
+
+
+def timed(call: Callable[[], Result]) -> tuple[float, Result]:
+    """Seconds of CPU time that a call takes, and what it gives."""
+    started = time.process_time()
+    result = call()
+    return time.process_time() - started, result
+
+
+def keep(results: Row, path: Path) -> None:
+    """Write the results; a run that is stopped meanwhile leaves the file as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = path.with_suffix(".part")
+    whole.write_text(json.dumps(results, indent=1) + "\n")
+    whole.replace(path)
+
+
+def exponent(measured: dict[int, float]) -> float:
+    """The power with which a measured quantity grows: least squares through the logarithms."""
+    return float(np.polyfit(np.log(list(measured)), np.log(list(measured.values())), 1)[0])
+
+
+def averaged(rows: Sequence[Row]) -> Row:
+    """Means of every figure over rows of the same form."""
+    return {
+        key: averaged([row[key] for row in rows]) if isinstance(value, dict) else statistics.fmean(r[key] for r in rows)
+        for key, value in rows[0].items()
+    }
+
+
+def means(results: Row) -> dict[str, Row]:
+    """Figures of every category that has any: means over its scenes, each weighing the same."""
+    measured = {}
+    for category, entry in sorted(results.get("categories", {}).items()):
+        rows = [row for row in entry["scenes"].values() if "error" not in row]
+        if rows:
+            measured[category] = averaged(rows) | {"measured": len(rows), "scenes": entry["scenes_in_all"]}
+    return measured
+
+
+def tables(results: Row) -> list[str]:
+    """Markdown: times, images, whole clips, and how cost grows; only what has been measured."""
+    rows = means(results)
+    sizes = list(dict.fromkeys(size for row in rows.values() for size in row["images"]))
+    times, images, clips = [], [], []
+    for category, row in rows.items():
+        name, clip, drawn = category.replace("_", " "), row["clip"], row["images"]
+        simulation = ("simulation_ms_a_frame", "simulation_ms_a_60th", "simulation_ms_a_frame_at_60")
+        rendering = [number(drawn[size]["render_ms"]) if size in drawn else "" for size in sizes]
+        times.append(
+            [name, f"{row['measured']} of {row['scenes']}", *(number(row[key]) for key in simulation), *rendering]
+        )
+        for values, key, unit in ((images, "finish_ms", 1), (images, "bytes", 1e-3)):
+            title = "annotate, code, ms" if key == "finish_ms" else "kB"
+            values.append([name, title, *(number(drawn[s][key] * unit) if s in drawn else "" for s in sizes)])
+        shares = [f"{clip['valid_motion']:.2f}", f"{clip['finite_depth']:.2f}"]
+        redraws = [f"{clip['simulation_redraws']:.1f}", f"{clip['camera_redraws']:.1f}"]
+        clips.append([name, number(3600 / clip["seconds"]), number(clip["bytes"] / 1e3), *shares, *redraws])
+    simulated = ["ms a frame at 8 FPS", "the same, a 1/60 s", "ms a frame at 60 FPS"]
+    rates = ["clips a core-hour", "kB a clip", "valid motion", "finite depth", "redraws, simulation", "redraws, camera"]
+    made = [
+        markdown(["category", "scenes", *simulated, *(f"{size}, ms" for size in sizes)], times),
+        markdown(["category", "a frame", *sizes], images),
+        markdown(["category", *rates], clips),
+    ]
+    if "clips" in results:
+        taken = [[count, f"{seconds:.2f}"] for count, seconds in results["clips"]["seconds"].items()]
+        made.append(markdown(["clips", "s"], [*taken, ["exponent", f"{results['clips']['exponent']:.2f}"]]))
+    if "triangles" in results:
+        made += [growth_table(kind, row) for kind, row in results["triangles"].items()]
+    if "memory" in results:
+        head = ["clip", "process, MB", "arrays, MB", "added by a clip, MB", "of its arrays"]
+        used = [[f"{name}", *map(number, row.values())] for name, row in results["memory"].items()]
+        made.append(markdown(head, used))
+    return made
+
+
+def growth_table(kind: str, row: Row) -> str:
+    """Upload and rendering of a mesh or surface against its triangles."""
+    lines = [[n, number(ms), number(row["render_ms"][n])] for n, ms in row["upload_ms"].items()]
+    exponents = ["exponent", f"{row['upload_exponent']:.2f}", f"{row['render_exponent']:.2f}"]
+    return markdown([f"triangles of a {kind}", "upload, ms", "render, ms"], [*lines, exponents])
+
+
+def extrapolate(results: Row) -> dict[str, Row]:
+    """Core-hours and terabytes of the paper's set, by category: clips shared equally among the scenes of the categories
+    that were measured at 1080p, every frame at the measured cost, every redraw a whole simulation or a whole view."""
+    rows = {name: row for name, row in means(results).items() if PAPER_SIZE in row["images"]}
+    scenes = sum(row["scenes"] for row in rows.values())
+    made = {}
+    for category, row in rows.items():
+        clips = PAPER_CLIPS * row["scenes"] / scenes
+        image, clip, hours = row["images"][PAPER_SIZE], row["clip"], clips * PAPER_FRAMES / 3.6e6  # per millisecond
+        made[category] = {
+            "clips": clips,
+            "simulation": hours * row["simulation_ms_a_frame_at_60"] * (1 + clip["simulation_redraws"]),
+            "rendering": hours * image["render_ms"] * (1 + clip["camera_redraws"]),
+            "finishing": hours * image["finish_ms"],
+            "terabytes": clips * PAPER_FRAMES * image["bytes"] / 1e12,
+        }
+    return made
+
+
+def paper_table(results: Row) -> str:
+    """Markdown: `extrapolate`, with the sum, and what was not measured."""
+    rows = extrapolate(results)
+    if not rows:
+        return f"Nothing was measured at {PAPER_SIZE}: no extrapolation."
+    rows["all"] = {key: sum(row[key] for row in rows.values()) for key in next(iter(rows.values()))}
+    head = ["category", "clips", *(f"{key}, core-hours" for key in ("simulation", "rendering", "annotating, coding"))]
+    table = markdown([*head, "TB"], [[name, *map(number, row.values())] for name, row in rows.items()])
+    hours = sum(rows["all"][key] for key in ("simulation", "rendering", "finishing"))
+    text = f"{hours:,.0f} core-hours: {hours / 24e3:,.0f} days of 1000 cores. {PAPER_TERABYTES} TB in the paper."
+    if missing := sorted(set(selection(1)) - set(rows)):
+        text += f" Not measured, and without clips here: {', '.join(missing)}."
+    return f"{table}\n\n{text}"
+
+
+def number(value: float) -> str:
+    """Three digits, or all of an integer's."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table."""
+    lines = [" | ".join(head), " | ".join("---" for _ in head), *(" | ".join(map(str, row)) for row in rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()
