@@ -36,7 +36,7 @@ from _conf import ROOT, parameters
 
 from phys4d_kedro.clips.clip import ARRAY_SPEC, Clip
 from phys4d_kedro.clips.config import ClipCoding
-from phys4d_kedro.clips.shards import EncodedClip, encode_clip, write_shards
+from phys4d_kedro.clips.shards import encode_clip, write_shards
 from phys4d_kedro.errors import InvalidClipError, Phys4DError
 from phys4d_kedro.simulation.annotate import check_consistency, track_points
 from phys4d_kedro.simulation.config import SimulationConfig
@@ -56,7 +56,20 @@ CLIPS = 3  # a scene
 CAMERA = 2  # the stream of random numbers from which generate.py draws cameras
 REPETITIONS = 3
 
+SIMULATION = {  # figures and their titles
+    "simulation_ms_a_frame": "ms a frame at 8 FPS",
+    "simulation_ms_a_60th": "the same, ms a 1/60 s",
+    "simulation_ms_a_frame_at_60": "ms a frame at 60 FPS",
+}
+IMAGES = {
+    "render_ms": "rendering, ms a frame",
+    "annotate_ms": "annotating and checking, ms a frame",
+    "code_ms": "coding, ms a frame",
+    "bytes": "coded, kB a frame",
+}
+
 Row = dict[str, Any]
+Lines = list[Sequence[Any]]
 Result = TypeVar("Result")
 
 
@@ -184,45 +197,50 @@ def measure_clip(config: SimulationConfig, key: ClipKey) -> Row:
 
 
 def measure_images(config: SimulationConfig, scene: RenderScene) -> Row:
-    """Milliseconds of rendering and of annotating and coding a frame, and its bytes; fewer frames where images are
-    large."""
+    """Milliseconds a frame of rendering, of annotating with the check of every clip, and of coding; bytes a frame of
+    every array. Large images get fewer frames."""
     height, width = config.height, config.width
     frames = min(17 if height * width <= 128**2 else 5, scene.frames)
     start = (scene.frames - frames) // 2
     middle = part(scene, start, start + frames)
     draw = partial(render, middle, height, width, samples=config.samples, seed=0)
     rendered = [timed(draw) for _ in range(REPETITIONS if frames > 5 else 1)]
-    finishing, (encoded, consistent) = timed(partial(finish, config, middle, rendered[0][1]))
+    annotating, clip = timed(partial(annotate, config, middle, rendered[0][1]))
+    checking, consistent = timed(partial(is_consistent, clip))
+    coding, encoded = timed(partial(encode_clip, clip, ClipCoding()))
     return {
         "render_ms": 1e3 * statistics.median(seconds for seconds, _ in rendered) / frames,
-        "finish_ms": 1e3 * finishing / frames,
+        "annotate_ms": 1e3 * (annotating + checking) / frames,
+        "code_ms": 1e3 * coding / frames,
         # Of the first chunk, since a last one that is short would not pay for its own headers.
-        "bytes": sum(
-            layout["ends"][0] / min(layout["rows"], layout["shape"][0])
+        "bytes": {
+            key: layout["ends"][0] / min(layout["rows"], layout["shape"][0])
             for key, layout in encoded.layouts.items()
             if ARRAY_SPEC[key][0].startswith("T")
-        ),
+        },
         "consistent": float(consistent),
     }
 
 
-def finish(config: SimulationConfig, scene: RenderScene, image: RenderOutput) -> tuple[EncodedClip, bool]:
-    """From images to a coded clip, and whether it passes the check that every clip passes."""
-    camera = scene.camera
-    clip = Clip(
+def annotate(config: SimulationConfig, scene: RenderScene, image: RenderOutput) -> Clip:
+    """The clip of these images."""
+    return Clip(
         clip_id="measured",
         fps=config.fps,
         source="simulation",
         **vars(image),
-        intrinsics=camera.intrinsics,
-        world_from_camera=camera.world_from_camera,
+        intrinsics=scene.camera.intrinsics,
+        world_from_camera=scene.camera.world_from_camera,
         **track_points(scene, image, config.track_points, np.random.default_rng(0)),
     )
-    encoded, consistent = encode_clip(clip, ClipCoding()), False
+
+
+def is_consistent(clip: Clip) -> bool:
+    """Whether depth and motion agree, as they must in every clip that is kept."""
     with suppress(InvalidClipError):
         check_consistency(clip)
-        consistent = True
-    return encoded, consistent
+        return True
+    return False
 
 
 def time_clips() -> Row:
@@ -347,36 +365,29 @@ def tables(results: Row) -> list[str]:
     """Markdown: times, images, whole clips, and how cost grows; only what has been measured."""
     rows = means(results)
     sizes = list(dict.fromkeys(size for row in rows.values() for size in row["images"]))
-    times, images, clips = [], [], []
+    times: Lines = []
+    images: dict[str, Lines] = {"render_ms": [], "annotate_ms": [], "code_ms": [], "bytes": []}
+    clips: Lines = []
     for category, row in rows.items():
-        name, clip, drawn = category.replace("_", " "), row["clip"], row["images"]
-        simulation = ("simulation_ms_a_frame", "simulation_ms_a_60th", "simulation_ms_a_frame_at_60")
-        rendering = [number(drawn[size]["render_ms"]) if size in drawn else "" for size in sizes]
-        times.append(
-            [name, f"{row['measured']} of {row['scenes']}", *(number(row[key]) for key in simulation), *rendering]
-        )
-        for values, key, unit in ((images, "finish_ms", 1), (images, "bytes", 1e-3)):
-            title = "annotate, code, ms" if key == "finish_ms" else "kB"
-            values.append([name, title, *(number(drawn[s][key] * unit) if s in drawn else "" for s in sizes)])
+        name, clip = category.replace("_", " "), row["clip"]
+        times.append([name, f"{row['measured']} of {row['scenes']}", *(number(row[key]) for key in SIMULATION)])
+        for key, lines in images.items():
+            lines.append([name, *(figure(row["images"].get(size, {}).get(key)) for size in sizes)])
         shares = [f"{clip['valid_motion']:.2f}", f"{clip['finite_depth']:.2f}"]
         redraws = [f"{clip['simulation_redraws']:.1f}", f"{clip['camera_redraws']:.1f}"]
         clips.append([name, number(3600 / clip["seconds"]), number(clip["bytes"] / 1e3), *shares, *redraws])
-    simulated = ["ms a frame at 8 FPS", "the same, a 1/60 s", "ms a frame at 60 FPS"]
     rates = ["clips a core-hour", "kB a clip", "valid motion", "finite depth", "redraws, simulation", "redraws, camera"]
-    made = [
-        markdown(["category", "scenes", *simulated, *(f"{size}, ms" for size in sizes)], times),
-        markdown(["category", "a frame", *sizes], images),
-        markdown(["category", *rates], clips),
-    ]
+    made = [markdown(["simulation", "scenes", *SIMULATION.values()], times)]
+    made += [markdown([IMAGES[key], *sizes], lines) for key, lines in images.items()]
+    made.append(markdown(["64x64 at 8 FPS", *rates], clips))
     if "clips" in results:
         taken = [[count, f"{seconds:.2f}"] for count, seconds in results["clips"]["seconds"].items()]
         made.append(markdown(["clips", "s"], [*taken, ["exponent", f"{results['clips']['exponent']:.2f}"]]))
     if "triangles" in results:
         made += [growth_table(kind, row) for kind, row in results["triangles"].items()]
     if "memory" in results:
-        head = ["clip", "process, MB", "arrays, MB", "added by a clip, MB", "of its arrays"]
-        used = [[f"{name}", *map(number, row.values())] for name, row in results["memory"].items()]
-        made.append(markdown(head, used))
+        head = ["clip", "process, MB", "arrays, MB", "added by a clip, MB", "times its arrays"]
+        made.append(markdown(head, [[name, *map(number, row.values())] for name, row in results["memory"].items()]))
     return made
 
 
@@ -400,8 +411,9 @@ def extrapolate(results: Row) -> dict[str, Row]:
             "clips": clips,
             "simulation": hours * row["simulation_ms_a_frame_at_60"] * (1 + clip["simulation_redraws"]),
             "rendering": hours * image["render_ms"] * (1 + clip["camera_redraws"]),
-            "finishing": hours * image["finish_ms"],
-            "terabytes": clips * PAPER_FRAMES * image["bytes"] / 1e12,
+            "finishing": hours * (image["annotate_ms"] + image["code_ms"]),
+            "terabytes": clips * PAPER_FRAMES * sum(image["bytes"].values()) / 1e12,
+            "terabytes of RGB": clips * PAPER_FRAMES * image["bytes"]["rgb"] / 1e12,
         }
     return made
 
@@ -412,13 +424,21 @@ def paper_table(results: Row) -> str:
     if not rows:
         return f"Nothing was measured at {PAPER_SIZE}: no extrapolation."
     rows["all"] = {key: sum(row[key] for row in rows.values()) for key in next(iter(rows.values()))}
-    head = ["category", "clips", *(f"{key}, core-hours" for key in ("simulation", "rendering", "annotating, coding"))]
-    table = markdown([*head, "TB"], [[name, *map(number, row.values())] for name, row in rows.items()])
+    steps = [f"{step}, core-hours" for step in ("simulation", "rendering", "annotating and coding")]
+    lines = [[name.replace("_", " "), *map(number, row.values())] for name, row in rows.items()]
+    table = markdown(["category", "clips", *steps, "TB", "TB of RGB"], lines)
     hours = sum(rows["all"][key] for key in ("simulation", "rendering", "finishing"))
     text = f"{hours:,.0f} core-hours: {hours / 24e3:,.0f} days of 1000 cores. {PAPER_TERABYTES} TB in the paper."
     if missing := sorted(set(selection(1)) - set(rows)):
         text += f" Not measured, and without clips here: {', '.join(missing)}."
     return f"{table}\n\n{text}"
+
+
+def figure(value: float | dict[str, float] | None) -> str:
+    """A table's entry: milliseconds as they are, the bytes of all arrays together in kB, empty where not measured."""
+    if isinstance(value, dict):
+        return number(sum(value.values()) / 1e3)
+    return "" if value is None else number(value)
 
 
 def number(value: float) -> str:

@@ -8,9 +8,13 @@ import pytest
 
 from phys4d_kedro.geometry.camera import look_at
 from phys4d_kedro.simulation.config import SimulationConfig
+from phys4d_kedro.simulation.environments import studio
 from phys4d_kedro.simulation.generate import ClipKey, make_clip
-from phys4d_kedro.simulation.rendering.scene import CameraPath
-from phys4d_kedro.simulation.staging import direction_words
+from phys4d_kedro.simulation.physics import roll_out
+from phys4d_kedro.simulation.randomization import Draw
+from phys4d_kedro.simulation.rendering.scene import CameraPath, RenderScene
+from phys4d_kedro.simulation.scenes import SCENES
+from phys4d_kedro.simulation.staging import direction_words, stage
 
 Configure = Callable[..., SimulationConfig]
 
@@ -87,3 +91,50 @@ class TestCamera:
                 said = re.search(f"{ahead}|{back}", clip.prompt)
                 if said is not None:
                     assert (moved @ clip.world_from_camera[0, :3, axis] > 0) == (said[0] == ahead), clip.prompt
+
+
+def staged(name: str) -> RenderScene:
+    """The scene as it is rendered, of three frames."""
+    description = SCENES[name].declare(Draw(np.random.default_rng(0)))
+    rollout = roll_out(description, frames=3, fps=8)
+    path = look_at(np.array([[0.0, -3.0, 1.5]] * 3), np.zeros((3, 3)))
+    camera = CameraPath(intrinsics=np.diag([40.0, 40.0, 1.0]), world_from_camera=path)
+    return stage(description, rollout, camera, Draw(np.random.default_rng(1)))
+
+
+class TestStage:
+    @pytest.mark.parametrize("name", ["ball_ramp", "see_saw", "silk_cover", "wrecking_ball", "heat_spreading"])
+    def test_instances_number_what_can_move_in_order(self, name: str) -> None:
+        description = SCENES[name].declare(Draw(np.random.default_rng(0)))
+        shown = [body.instance for body in staged(name).bodies]
+        numbered = [instance for instance in shown if instance]
+        assert numbered == sorted(numbered)
+        assert set(shown) - {0} == set(range(1, len(description.instances) + 1))
+
+    def test_smoke_comes_after_all_else(self) -> None:
+        made = staged("smoke_around_ball")
+        (volume,) = made.volumes
+        assert volume.instance == 1 + max(body.instance for body in made.bodies)
+
+    def test_a_lamp_goes_over_its_scene(self) -> None:
+        directions = np.array(staged("light_on_block").sun.direction)
+        assert directions.shape == (3, 3)
+        assert directions[0, 0] * directions[2, 0] < 0  # from one side to the other
+        assert directions[1, 2] > max(directions[0, 2], directions[2, 2])  # highest in the middle
+
+    def test_indoors_a_studio_lights_the_scene(self) -> None:
+        panorama = staged("mirror_ball_fall").sky.panorama
+        assert panorama is not None
+        assert staged("ball_ramp").sky.panorama is None
+        lamps = panorama.max(axis=-1) > 2
+        assert 0.01 < lamps.mean() < 0.2
+        assert not lamps[panorama.shape[0] // 2 :].any()  # none below the horizon
+        one, again, other = (studio(Draw(np.random.default_rng(seed))) for seed in (2, 2, 3))
+        assert np.array_equal(one, again)
+        assert not np.array_equal(one, other)
+
+
+def test_all_scenes_but_those_held_out(configure: Configure) -> None:
+    config = configure(scenes="all", unseen={"clips": 2, "scenes": ["pendulum", "dam_break"]})
+    assert set(config.scenes) == set(SCENES) - {"pendulum", "dam_break"}
+    assert set(configure(scenes="all").scenes) == set(SCENES)
