@@ -11,9 +11,10 @@ import numpy as np
 
 from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.simulation.description import Description
-from phys4d_kedro.simulation.randomization import Choice, Draw, Integer, Range, Uniform
+from phys4d_kedro.simulation.randomization import Choice, Draw, Integer, Range
 from phys4d_kedro.simulation.rollout import Rollout
 from phys4d_kedro.simulation.scenes import SCENES
+from phys4d_kedro.simulation.space import union
 from phys4d_kedro.simulation.staging import draw_camera, stage
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _group(draws: Iterator[tuple[str, Draw]]) -> list[Attribute]:
     for scene, draw in draws:
         for name, declared in draw.space.items():
             source = sources[_meaning(name), type(declared)].setdefault((scene, name), _Source(declared))
-            source.drawn_from = _hull(source.drawn_from, declared)
+            source.drawn_from = union(source.drawn_from, declared) or declared
             source.values.append(draw.values[name])
     return [
         Attribute(
@@ -149,17 +150,6 @@ def _reach(drawn_from: Range) -> float:
 def _meaning(name: str) -> str:
     """The part of an attribute's name that things share: colour of ball.colour, turn of turn_x and turn_0."""
     return re.sub(r"_(\d+|[xyz])$", "", name.rpartition(".")[2])
-
-
-def _hull(one: Range, other: Range) -> Range:
-    """The smallest range of the kind of both that holds both: some ranges hang on what was drawn before."""
-    if isinstance(one, Uniform) and isinstance(other, Uniform):
-        return Uniform(min(one.low, other.low), max(one.high, other.high))
-    if isinstance(one, Integer) and isinstance(other, Integer):
-        return Integer(min(one.low, other.low), max(one.high, other.high))
-    if isinstance(one, Choice) and isinstance(other, Choice):
-        return Choice(tuple(dict.fromkeys([*one.options, *other.options])))
-    return one
 
 
 def _draw_options(axis: "Axes", attribute: Attribute) -> None:

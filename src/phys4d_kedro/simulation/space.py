@@ -27,14 +27,15 @@ def scene_space(name: str) -> dict[str, Range]:
         SCENES[name].declare(draw)
         for attribute, declared in draw.space.items():
             known = space.get(attribute, declared)
-            union = _union(known, declared)
-            if union is None:
+            both = union(known, declared)
+            if both is None:
                 raise ConfigurationError(f"scene '{name}': '{attribute}' is drawn as {known} and as {declared}")
-            space[attribute] = union
+            space[attribute] = both
     return space
 
 
-def _union(one: Range, other: Range) -> Range | None:
+def union(one: Range, other: Range) -> Range | None:
+    """The smallest range, or all the options, of both; None where they are of different kinds."""
     if isinstance(one, Uniform) and isinstance(other, Uniform):
         return Uniform(min(one.low, other.low), max(one.high, other.high))
     if isinstance(one, Integer) and isinstance(other, Integer):
