@@ -57,7 +57,7 @@ CLIPS = 3  # a scene
 CAMERA = 2  # the stream of random numbers from which generate.py draws cameras
 REPETITIONS = 3
 KINDS = ("convex mesh", "concave mesh", "surface")
-SLOW_UPLOAD = 3.0  # seconds, after which a kind of mesh is not tried with more triangles
+SLOW_UPLOAD = 1.5  # seconds, after which a kind of mesh is not tried with more triangles
 
 SIMULATION = {  # figures and their titles
     "simulation_ms_a_frame": "ms a frame at 8 FPS",
@@ -70,6 +70,8 @@ IMAGES = {
     "code_ms": "coding, ms a frame",
     "bytes": "coded, kB a frame",
 }
+
+EXPONENTS = {"of all sizes": "exponent", "of the last two": "last_exponent"}
 
 Row = dict[str, Any]
 Lines = list[Sequence[Any]]
@@ -227,17 +229,15 @@ def measure_images(config: SimulationConfig, scene: RenderScene) -> Row:
 
 def annotate(config: SimulationConfig, scene: RenderScene, image: RenderOutput) -> Clip:
     """The clip of these images."""
-    return Clip(
+    clip = Clip(
         clip_id="measured",
         fps=config.fps,
         source="simulation",
-        seed=0,
-        parameters={},
-        **vars(image),
         intrinsics=scene.camera.intrinsics,
         world_from_camera=scene.camera.world_from_camera,
-        **track_points(scene, image, config.track_points, np.random.default_rng(0)),
+        **vars(image),
     )
+    return clip.with_(**track_points(scene, image, config.track_points, np.random.default_rng(0)))
 
 
 def is_consistent(clip: Clip) -> bool:
@@ -251,7 +251,7 @@ def is_consistent(clip: Clip) -> bool:
 def time_clips() -> Row:
     """Seconds of sets of one scene's clips, written as shards, against their number: medians, and the exponent."""
     seconds: dict[int, float] = {}
-    for count in (2, 4, 8, 16):
+    for count in (4, 8, 16, 32):
         config = configure(["ball_collide"], 64, 17, train={"clips": count})
         taken = []
         for _ in range(REPETITIONS):
@@ -263,26 +263,24 @@ def time_clips() -> Row:
 
 
 def time_triangles() -> Row:
-    """Milliseconds of uploading and of rendering a sphere at 256x256 against its triangles, and the exponents."""
+    """Milliseconds of uploading a sphere, and of uploading and rendering it at 512x512, against its triangles: the
+    least of repetitions; exponents over all sizes and over the last two."""
     row: Row = {}
     for kind in KINDS:
-        upload_ms: dict[int, float] = {}
-        render_ms: dict[int, float] = {}
+        measured: dict[str, dict[int, float]] = {"upload": {}, "both": {}}
         for segments in (32, 64, 128, 256, 512, 1024):  # about 1 k to 1 M triangles
             scene, triangles = sphere_scene(kind, segments)
+            draw = partial(render, scene, 512, 512, samples=8, seed=0)
             with wp.ScopedDevice("cpu"):
-                uploading = statistics.median(timed(partial(upload, scene, 256, 256))[0] for _ in range(REPETITIONS))
-            draw = partial(render, scene, 256, 256, samples=8, seed=0)
-            total = statistics.median(timed(draw)[0] for _ in range(REPETITIONS))
-            upload_ms[triangles], render_ms[triangles] = 1e3 * uploading, 1e3 * max(total - uploading, 1e-6)
+                uploading = min(timed(partial(upload, scene, 512, 512))[0] for _ in range(REPETITIONS))
+            measured["upload"][triangles] = 1e3 * uploading
+            measured["both"][triangles] = 1e3 * min(timed(draw)[0] for _ in range(REPETITIONS))
             if uploading > SLOW_UPLOAD:
                 break
-        row[kind] = {
-            "upload_ms": upload_ms,
-            "render_ms": render_ms,
-            "upload_exponent": exponent(upload_ms),
-            "total_exponent": exponent({n: upload_ms[n] + render_ms[n] for n in upload_ms}),
-        }
+        row[kind] = {"ms": measured, "exponent": {}, "last_exponent": {}}
+        for what, milliseconds in measured.items():
+            row[kind]["exponent"][what] = exponent(milliseconds)
+            row[kind]["last_exponent"][what] = exponent(dict(list(milliseconds.items())[-2:]))
     return row
 
 
@@ -301,7 +299,7 @@ def sphere_scene(kind: str, segments: int) -> tuple[RenderScene, int]:
     surface = kind == "surface"
     shape: Shape = Surface(vertices=[points], faces=[faces]) if surface else Mesh(vertices=points, faces=faces)
     pose = np.array([[1.0, 0, 0, 0], [0, 0, 1, -3], [0, -1, 0, 0], [0, 0, 0, 1]])  # looks along y
-    intrinsics = np.array([[256.0, 0, 128], [0, 256, 128], [0, 0, 1]])
+    intrinsics = np.array([[512.0, 0, 256], [0, 512, 256], [0, 0, 1]])
     camera = CameraPath(intrinsics=intrinsics, world_from_camera=pose[None])
     return RenderScene(bodies=[Body(shape=shape, instance=1)], poses=np.eye(4)[None, None], camera=camera), len(faces)
 
@@ -309,7 +307,7 @@ def sphere_scene(kind: str, segments: int) -> tuple[RenderScene, int]:
 def measure_memory() -> dict[str, Row]:
     """Megabytes of a clip's arrays, and by how much making and coding it raises the peak of a fresh process."""
     figures = {}
-    for size in (128, 256, 512):
+    for size in (512, 768, 1024):  # what small ones take is less than loading took at its peak
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             figures[f"17x{size}x{size}"] = pool.submit(peak_of_clip, size).result()
     return figures
@@ -324,7 +322,7 @@ def peak_of_clip(size: int) -> Row:
     encode_clip(clip, ClipCoding())
     added = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     arrays = sum(array.nbytes for array in clip.arrays().values()) / 2**20
-    return {"process_mb": before / 1024, "arrays_mb": arrays, "added_mb": added, "times": added / arrays}
+    return {"loaded_mb": before / 1024, "arrays_mb": arrays, "added_mb": added}
 
 
 def configure(scenes: list[str], size: int, frames: int, **changes: Any) -> SimulationConfig:
@@ -374,7 +372,7 @@ def means(results: Row) -> dict[str, Row]:
 def tables(results: Row) -> list[str]:
     """Markdown: times, images, whole clips, and how cost grows; only what has been measured."""
     rows = means(results)
-    sizes = list(dict.fromkeys(size for row in rows.values() for size in row["images"]))
+    sizes = sorted({size for row in rows.values() for size in row["images"]}, key=lambda size: int(size.split("x")[0]))
     times: Lines = []
     images: dict[str, Lines] = {"render_ms": [], "annotate_ms": [], "code_ms": [], "bytes": []}
     clips: Lines = []
@@ -396,16 +394,18 @@ def tables(results: Row) -> list[str]:
     if "triangles" in results:
         made += [growth_table(kind, row) for kind, row in results["triangles"].items()]
     if "memory" in results:
-        head = ["clip", "process, MB", "arrays, MB", "added by a clip, MB", "times its arrays"]
+        head = ["clip", "peak before, MB", "its arrays, MB", "added to the peak, MB"]
         made.append(markdown(head, [[name, *map(number, row.values())] for name, row in results["memory"].items()]))
     return made
 
 
 def growth_table(kind: str, row: Row) -> str:
-    """Upload and rendering of a sphere against its triangles."""
-    lines = [[n, number(ms), number(row["render_ms"][n])] for n, ms in row["upload_ms"].items()]
-    exponents = f"exponent: upload {row['upload_exponent']:.2f}, both together {row['total_exponent']:.2f}"
-    return markdown([f"triangles of a {kind}", "upload, ms", "render, ms"], lines) + f"\n\n{exponents}"
+    """A sphere against its triangles."""
+    upload_ms, both_ms = row["ms"]["upload"], row["ms"]["both"]
+    lines = [[n, number(upload_ms[n]), number(both_ms[n] - upload_ms[n])] for n in upload_ms]
+    exponents = [[title, *(f"{row[key][w]:.2f}" for w in ("upload", "both"))] for title, key in EXPONENTS.items()]
+    made = markdown([f"triangles of a {kind}", "upload, ms", "render, ms"], lines)
+    return f"{made}\n\n{markdown(['exponent', 'upload', 'both'], exponents)}"
 
 
 def extrapolate(results: Row) -> dict[str, Row]:

@@ -24,19 +24,19 @@ def magnet_domino(draw: Draw) -> Description:
     wood = draw_substance(draw, "block", size=height, kinds=("wooden", "plastic"))
     standing = replace(
         make_block(steel, "magnet", half, (-0.15, 0.0, height + GAP)),
-        magnet=(-draw.uniform("moment", 260, 320), 0.0, 0.0),
+        magnet=(-draw.uniform("moment", 300, 360), 0.0, 0.0),
     )
     rest = [
         make_block(wood, f"block_{k}", half, (-0.15 + 2 * thickness + (k + 1) * pitch, 0.0, height + GAP))
         for k in range(count)
     ]
-    start, reach = -0.95, draw.uniform("reach", 0.42, 0.48)
+    start, reach = -0.95, draw.uniform("reach", 0.45, 0.5)
     driver = Thing(
         name="driver",
         substance=draw_substance(draw, "driver", size=0.2, kinds=("metal",)),
         parts=[Part(shape=Box(half_extents=(0.09, 0.07, 0.07)))],
         position=(start, 0.0, height + 0.02),
-        magnet=(draw.uniform("driver_moment", 750, 900), 0.0, 0.0),
+        magnet=(draw.uniform("driver_moment", 850, 1000), 0.0, 0.0),
         joint=Joint(
             kind="slide",
             anchor=(0.0, 0.0, 0.0),
