@@ -15,7 +15,6 @@ as the pipeline makes them, 64x64 at 8 frames a second, coded. The results are k
 import argparse
 import json
 import os
-import resource
 import statistics
 import tempfile
 import time
@@ -34,6 +33,7 @@ os.environ["TQDM_DISABLE"] = "1"  # a line a part is enough
 import numpy as np
 import warp as wp
 from _conf import ROOT, parameters
+from _scale import PAPER_SIZE, averaged, exponent, paper_table, tables
 
 from phys4d_kedro.clips.clip import ARRAY_SPEC, Clip
 from phys4d_kedro.clips.config import ClipCoding
@@ -52,26 +52,11 @@ from phys4d_kedro.simulation.scenes import SCENES
 
 RESULTS = ROOT / "benchmarks" / "results" / "categories.json"
 FPS, PAPER_FPS = 8, 60
-PAPER_CLIPS, PAPER_FRAMES, PAPER_SIZE, PAPER_TERABYTES = 1_250_000, 300, "1080x1920", 15
 CLIPS = 3  # a scene
 CAMERA = 2  # the stream of random numbers from which generate.py draws cameras
 REPETITIONS = 3
 KINDS = ("convex mesh", "concave mesh", "surface")
-SLOW_UPLOAD = 1.5  # seconds, after which a kind of mesh is not tried with more triangles
-
-SIMULATION = {  # figures and their titles
-    "simulation_ms_a_frame": "ms a frame at 8 FPS",
-    "simulation_ms_a_60th": "the same, ms a 1/60 s",
-    "simulation_ms_a_frame_at_60": "ms a frame at 60 FPS",
-}
-IMAGES = {
-    "render_ms": "rendering, ms a frame",
-    "annotate_ms": "annotating and checking, ms a frame",
-    "code_ms": "coding, ms a frame",
-    "bytes": "coded, kB a frame",
-}
-
-EXPONENTS = {"of all sizes": "exponent", "of the last two": "last_exponent"}
+SLOW_UPLOAD = 0.5  # seconds, after which a kind of mesh is not tried with more triangles
 
 Row = dict[str, Any]
 Lines = list[Sequence[Any]]
@@ -307,22 +292,28 @@ def sphere_scene(kind: str, segments: int) -> tuple[RenderScene, int]:
 def measure_memory() -> dict[str, Row]:
     """Megabytes of a clip's arrays, and by how much making and coding it raises the peak of a fresh process."""
     figures = {}
-    for size in (512, 768, 1024):  # what small ones take is less than loading took at its peak
+    for size in (256, 512, 1024):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             figures[f"17x{size}x{size}"] = pool.submit(peak_of_clip, size).result()
     return figures
 
 
 def peak_of_clip(size: int) -> Row:
-    """Of this process: the peak (MB) once all is loaded, and what a clip of this size adds."""
+    """Of this process, MB: what it holds once all is loaded, and how far a clip of this size raises that."""
     key = ClipKey("train", 0, 0, 0)
     encode_clip(make_clip(configure(["ball_collide"], 32, 17), key), ClipCoding())
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak becomes what is held now (Linux)
+    before = peak_mb()
     clip = make_clip(configure(["ball_collide"], size, 17), key)
     encode_clip(clip, ClipCoding())
-    added = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     arrays = sum(array.nbytes for array in clip.arrays().values()) / 2**20
-    return {"loaded_mb": before / 1024, "arrays_mb": arrays, "added_mb": added}
+    return {"loaded_mb": before, "arrays_mb": arrays, "added_mb": peak_mb() - before}
+
+
+def peak_mb() -> float:
+    """The most memory that this process has held; `getrusage` would count what its parent held."""
+    [line] = [x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
 
 
 def configure(scenes: list[str], size: int, frames: int, **changes: Any) -> SimulationConfig:
@@ -344,122 +335,6 @@ def keep(results: Row, path: Path) -> None:
     whole = path.with_suffix(".part")
     whole.write_text(json.dumps(results, indent=1) + "\n")
     whole.replace(path)
-
-
-def exponent(measured: dict[int, float]) -> float:
-    """The power with which a measured quantity grows: least squares through the logarithms."""
-    return float(np.polyfit(np.log(list(measured)), np.log(list(measured.values())), 1)[0])
-
-
-def averaged(rows: Sequence[Row]) -> Row:
-    """Means of every figure over rows of the same form."""
-    return {
-        key: averaged([row[key] for row in rows]) if isinstance(value, dict) else statistics.fmean(r[key] for r in rows)
-        for key, value in rows[0].items()
-    }
-
-
-def means(results: Row) -> dict[str, Row]:
-    """Figures of every category that has any: means over its scenes, each weighing the same."""
-    measured = {}
-    for category, entry in sorted(results.get("categories", {}).items()):
-        rows = [row for row in entry["scenes"].values() if "error" not in row]
-        if rows:
-            measured[category] = averaged(rows) | {"measured": len(rows), "scenes": entry["scenes_in_all"]}
-    return measured
-
-
-def tables(results: Row) -> list[str]:
-    """Markdown: times, images, whole clips, and how cost grows; only what has been measured."""
-    rows = means(results)
-    sizes = sorted({size for row in rows.values() for size in row["images"]}, key=lambda size: int(size.split("x")[0]))
-    times: Lines = []
-    images: dict[str, Lines] = {"render_ms": [], "annotate_ms": [], "code_ms": [], "bytes": []}
-    clips: Lines = []
-    for category, row in rows.items():
-        name, clip = category.replace("_", " "), row["clip"]
-        times.append([name, f"{row['measured']} of {row['scenes']}", *(number(row[key]) for key in SIMULATION)])
-        for key, lines in images.items():
-            lines.append([name, *(figure(row["images"].get(size, {}).get(key)) for size in sizes)])
-        shares = [f"{clip['valid_motion']:.2f}", f"{clip['finite_depth']:.2f}"]
-        redraws = [f"{clip['simulation_redraws']:.1f}", f"{clip['camera_redraws']:.1f}"]
-        clips.append([name, number(3600 / clip["seconds"]), number(clip["bytes"] / 1e3), *shares, *redraws])
-    rates = ["clips a core-hour", "kB a clip", "valid motion", "finite depth", "redraws, simulation", "redraws, camera"]
-    made = [markdown(["simulation", "scenes", *SIMULATION.values()], times)]
-    made += [markdown([IMAGES[key], *sizes], lines) for key, lines in images.items()]
-    made.append(markdown(["64x64 at 8 FPS", *rates], clips))
-    if "clips" in results:
-        taken = [[count, f"{seconds:.2f}"] for count, seconds in results["clips"]["seconds"].items()]
-        made.append(markdown(["clips", "s"], [*taken, ["exponent", f"{results['clips']['exponent']:.2f}"]]))
-    if "triangles" in results:
-        made += [growth_table(kind, row) for kind, row in results["triangles"].items()]
-    if "memory" in results:
-        head = ["clip", "peak before, MB", "its arrays, MB", "added to the peak, MB"]
-        made.append(markdown(head, [[name, *map(number, row.values())] for name, row in results["memory"].items()]))
-    return made
-
-
-def growth_table(kind: str, row: Row) -> str:
-    """A sphere against its triangles."""
-    upload_ms, both_ms = row["ms"]["upload"], row["ms"]["both"]
-    lines = [[n, number(upload_ms[n]), number(both_ms[n] - upload_ms[n])] for n in upload_ms]
-    exponents = [[title, *(f"{row[key][w]:.2f}" for w in ("upload", "both"))] for title, key in EXPONENTS.items()]
-    made = markdown([f"triangles of a {kind}", "upload, ms", "render, ms"], lines)
-    return f"{made}\n\n{markdown(['exponent', 'upload', 'both'], exponents)}"
-
-
-def extrapolate(results: Row) -> dict[str, Row]:
-    """Core-hours and terabytes of the paper's set, by category: clips shared equally among the scenes of the categories
-    that were measured at 1080p, every frame at the measured cost, every redraw a whole simulation or a whole view."""
-    rows = {name: row for name, row in means(results).items() if PAPER_SIZE in row["images"]}
-    scenes = sum(row["scenes"] for row in rows.values())
-    made = {}
-    for category, row in rows.items():
-        clips = PAPER_CLIPS * row["scenes"] / scenes
-        image, clip, hours = row["images"][PAPER_SIZE], row["clip"], clips * PAPER_FRAMES / 3.6e6  # per millisecond
-        made[category] = {
-            "clips": clips,
-            "simulation": hours * row["simulation_ms_a_frame_at_60"] * (1 + clip["simulation_redraws"]),
-            "rendering": hours * image["render_ms"] * (1 + clip["camera_redraws"]),
-            "finishing": hours * (image["annotate_ms"] + image["code_ms"]),
-            "terabytes": clips * PAPER_FRAMES * sum(image["bytes"].values()) / 1e12,
-            "terabytes of RGB": clips * PAPER_FRAMES * image["bytes"]["rgb"] / 1e12,
-        }
-    return made
-
-
-def paper_table(results: Row) -> str:
-    """Markdown: `extrapolate`, with the sum, and what was not measured."""
-    rows = extrapolate(results)
-    if not rows:
-        return f"Nothing was measured at {PAPER_SIZE}: no extrapolation."
-    rows["all"] = {key: sum(row[key] for row in rows.values()) for key in next(iter(rows.values()))}
-    steps = [f"{step}, core-hours" for step in ("simulation", "rendering", "annotating and coding")]
-    lines = [[name.replace("_", " "), *map(number, row.values())] for name, row in rows.items()]
-    table = markdown(["category", "clips", *steps, "TB", "TB of RGB"], lines)
-    hours = sum(rows["all"][key] for key in ("simulation", "rendering", "finishing"))
-    text = f"{hours:,.0f} core-hours: {hours / 24e3:,.0f} days of 1000 cores. {PAPER_TERABYTES} TB in the paper."
-    if missing := sorted(set(selection(1)) - set(rows)):
-        text += f" Not measured, and without clips here: {', '.join(missing)}."
-    return f"{table}\n\n{text}"
-
-
-def figure(value: float | dict[str, float] | None) -> str:
-    """A table's entry: milliseconds as they are, the bytes of all arrays together in kB, empty where not measured."""
-    if isinstance(value, dict):
-        return number(sum(value.values()) / 1e3)
-    return "" if value is None else number(value)
-
-
-def number(value: float) -> str:
-    """Three digits, or all of an integer's."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table."""
-    lines = [" | ".join(head), " | ".join("---" for _ in head), *(" | ".join(map(str, row)) for row in rows)]
-    return "\n".join(f"| {line} |" for line in lines)
 
 
 if __name__ == "__main__":

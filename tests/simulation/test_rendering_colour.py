@@ -213,6 +213,37 @@ def test_result_is_a_function_of_scene_and_seed() -> None:
     assert 0 < changed < 0.1  # the penumbras alone
 
 
+def test_bands_do_not_show() -> None:
+    """Threads share an image in bands of rows, whose number depends on that of the threads."""
+    made = playground(frames=2, size=400)
+    first, other = (render(made, 400, 400, samples=4, seed=0, threads=threads) for threads in (1, 5))
+    for key in ("rgb", "depth", "motion", "motion_valid", "segmentation"):
+        assert np.array_equal(getattr(first, key), getattr(other, key)), key
+
+
+@pytest.mark.parametrize("kind", TEXTURE_KINDS)
+def test_a_body_that_shades_nothing_changes_nothing(kind: TextureKind) -> None:
+    """Ground and sky that have nothing near them are drawn by a kernel of their own. The ball around a mast behind the
+    camera reaches everywhere, so they are drawn as bodies are; and a mirror there makes them the ends of paths."""
+    mast = (Box(half_extents=(0.02, 0.02, 60.0)), pose((0, -20, 0)))
+
+    def draw(*more: Material) -> NDArray[np.uint8]:
+        made = scene(
+            (Plane(), pose(axis=(1, 0, 0), angle=0.1)),
+            *[mast] * len(more),
+            size=64,
+            camera=look_at((0, -3, 1.5), (0, 0, 1.0)),
+            materials=[Material(texture=kind, roughness=0.2), *more],
+            sun=Sun(direction=(0.3, 1, 1)),
+        )
+        return render(made, 64, 64, samples=4, seed=0).rgb
+
+    alone = draw()
+    assert alone.std() > 10
+    assert np.array_equal(alone, draw(Material()))
+    assert np.abs(alone.astype(int) - draw(Material(mirror=True))).max() <= 1
+
+
 @pytest.mark.parametrize(
     ("looks", "field"),
     [

@@ -3,15 +3,28 @@
 # The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a
 # loop changes are declared as float(0.0), structures are indexed by name, arguments have no keywords.
 # mypy: ignore-errors
-# ruff: noqa: UP018, RUF046, PLR0917
+# ruff: noqa: UP018, RUF046, PLR0917, SIM102
 
 import warp as wp
 
 from phys4d_kedro.simulation.rendering.lighting import REACH, Light
-from phys4d_kedro.simulation.rendering.shapes import MESH, MISS, Field, Hit, field_point, normal_of
-from phys4d_kedro.simulation.rendering.tracing import NEAREST, TILE, Camera, World, in_frame, ray_through, sees, trace
+from phys4d_kedro.simulation.rendering.shapes import MESH, MISS, PLANE, Field, Hit, field_point, normal_of
+from phys4d_kedro.simulation.rendering.tracing import (
+    NEAREST,
+    TILE,
+    Band,
+    Camera,
+    World,
+    in_frame,
+    ray_through,
+    sees,
+    trace,
+)
 
 wp.set_module_options({"enable_backward": False})
+
+# Of a tile that shows or has near it more than one plane, or the sky.
+MIXED = wp.constant(-2)
 
 
 @wp.struct
@@ -56,21 +69,27 @@ def list_bodies(first_frame: int, camera: Camera, world: World, panes: int, near
 
 @wp.kernel
 def list_surroundings(
-    first_frame: int,
+    band: Band,
     camera: Camera,
     world: World,
     lights: wp.array[Light],
     hits: wp.array3d[Hit],
     around: wp.array4d[wp.int16],
+    backdrops: wp.array3d[wp.int16],
 ):
-    """The bodies that may shade or crowd what a tile shows, or what shows a pixel beside it: count, then themselves."""
+    """The bodies that may shade or crowd what a tile shows, or what shows a pixel beside it: count, then themselves.
+    `backdrops`: the plane, or the sky (-1), if these pixels show that alone and nothing else is near; else MIXED."""
     k, i, j = wp.tid()
-    t = first_frame + k
+    t = band.frame + k
+    top = band.row + i * TILE
     low = wp.vec3(1.0e30)
     high = wp.vec3(-1.0e30)
-    for row in range(wp.max(i * TILE - 1, 0), wp.min((i + 1) * TILE + 1, camera.height)):
+    backdrop = int(hits[k, i * TILE + 1, j * TILE].body)
+    for row in range(wp.max(top - 1, 0), wp.min(top + TILE + 1, camera.height)):
         for column in range(wp.max(j * TILE - 1, 0), wp.min((j + 1) * TILE + 1, camera.width)):
-            hit = hits[k, row, column]
+            hit = hits[k, row - band.row + 1, column]
+            if hit.body != backdrop:
+                backdrop = MIXED
             if hit.body >= 0:
                 point = hit.distance * ray_through(camera, float(column) + 0.5, float(row) + 0.5)
                 low = wp.min(low, point)
@@ -93,7 +112,14 @@ def list_surroundings(
             if reaches and world.looks[b].transmission == 0.0:
                 count += 1
                 around[k, i, j, count] = wp.int16(b)
+                # A plane neither shades nor crowds itself.
+                if b != backdrop:
+                    backdrop = MIXED
     around[k, i, j, 0] = wp.int16(count)
+    if backdrop >= 0:
+        if world.solids[t, backdrop].kind != PLANE:
+            backdrop = MIXED
+    backdrops[k, i, j] = wp.int16(backdrop)
 
 
 @wp.struct
@@ -146,7 +172,7 @@ def _normal_at(world: World, t: int, hit: Hit, d: wp.vec3) -> wp.vec3:
 
 @wp.kernel
 def find_hits(
-    first_frame: int,
+    band: Band,
     camera: Camera,
     world: World,
     near: wp.array4d[wp.int16],
@@ -154,17 +180,23 @@ def find_hits(
     normals: wp.array3d[wp.vec3],
 ):
     """The hit of the ray through each pixel's centre, and its normal."""
-    k, row, column = wp.tid()
-    d = ray_through(camera, float(column) + 0.5, float(row) + 0.5)
-    hit = trace(world, first_frame + k, near[k, row // TILE, column // TILE], wp.vec3(0.0), d)
-    hits[k, row, column] = hit
-    if hit.body >= 0:
-        normals[k, row, column] = _normal_at(world, first_frame + k, hit, d)
+    k, i, j = wp.tid()
+    row = band.row + i - 1
+    if row < 0 or row >= camera.height:
+        return
+    t = band.frame + k
+    bodies = near[k, row // TILE, j * band.run // TILE]
+    for column in range(j * band.run, wp.min((j + 1) * band.run, camera.width)):
+        d = ray_through(camera, float(column) + 0.5, float(row) + 0.5)
+        hit = trace(world, t, bodies, wp.vec3(0.0), d)
+        hits[k, i, column] = hit
+        if hit.body >= 0:
+            normals[k, i, column] = _normal_at(world, t, hit, d)
 
 
 @wp.kernel
 def annotate(
-    first_frame: int,
+    band: Band,
     camera: Camera,
     world: World,
     near: wp.array4d[wp.int16],
@@ -178,21 +210,19 @@ def annotate(
 ):
     """Everything but colour, from the hit of the ray through the pixel's centre. The hit's material point is carried by
     its body to frame t + 1 and seen from the camera there."""
-    k, row, column = wp.tid()
-    t = first_frame + k
-    d = ray_through(camera, float(column) + 0.5, float(row) + 0.5)
-    hit = trace(world, t, near[k, row // TILE, column // TILE], wp.vec3(0.0), d)
-    hits[k, row, column] = hit
-    if hit.body < 0:
-        depth[t, row, column] = wp.inf
-        return
-    depth[t, row, column] = hit.distance
-    solid = world.solids[t, hit.body]
-    segmentation[t, row, column] = wp.uint16(world.looks[hit.body].instance)
-    normal = _normal_at(world, t, hit, d)
-    normals[k, row, column] = normal
-    if t + 1 < depth.shape[0]:
-        here = hit.distance * d
+    k, i, j = wp.tid()
+    row = band.row + i
+    t = band.frame + k
+    for column in range(j * band.run, wp.min((j + 1) * band.run, camera.width)):
+        hit = hits[k, i + 1, column]
+        if hit.body < 0:
+            depth[t, row, column] = wp.inf
+            continue
+        depth[t, row, column] = hit.distance
+        segmentation[t, row, column] = wp.uint16(world.looks[hit.body].instance)
+        if t + 1 == depth.shape[0]:
+            continue
+        here = hit.distance * ray_through(camera, float(column) + 0.5, float(row) + 0.5)
         carried = _carry(world, steps, t, hit, here)
         there = carried.point
         if there[2] >= NEAREST:
@@ -201,7 +231,8 @@ def annotate(
             motion[t, row, column, 1] = camera.fy * (there[1] / there[2] - here[1] / here[2])
             motion[t, row, column, 2] = there[2] - here[2]
         # Both sides of a sheet that bends are the same surface; of any other body only one is outside.
-        faces = solid.deforms == 1 or wp.dot(steps[t, hit.body].rotation * normal, there) < 0.0
+        turned = steps[t, hit.body].rotation * normals[k, i + 1, column]
+        faces = world.solids[t, hit.body].deforms == 1 or wp.dot(turned, there) < 0.0
         if carried.known and faces and in_frame(camera, there):
             motion_valid[t, row, column] = sees(camera, world, near, k + 1, t + 1, there, hit.body)
 

@@ -63,12 +63,12 @@ def _sun_rays_blocked(
     across: wp.vec3,
     down: wp.vec3,
     count: int,
-    angle: float,
+    turn: wp.vec2,
 ) -> wp.uint32:
     """Bits of the first `count` rays that the body blocks: each starts at its own place of the footprint (`point` +-
-    half of `across`, `down`) and ends at its own place of the sun's disc, turned by `angle`."""
-    c = wp.cos(angle)
-    s = wp.sin(angle)
+    half of `across`, `down`) and ends at its own place of the sun's disc, turned by `turn` (cosine, sine)."""
+    c = turn[0]
+    s = turn[1]
     o = place.rotation * point + place.translation
     o_x = place.rotation * across
     o_y = place.rotation * down
@@ -150,6 +150,7 @@ def surroundings(
         blocked = ALL
     margin = 0.5 * wp.length(wp.abs(across) + wp.abs(down))
     sky_share = float(1.0)
+    turn = wp.vec2(0.0)
     for i in range(int(near[0])):
         b = int(near[i + 1])
         mine = b == own
@@ -173,8 +174,10 @@ def surroundings(
             solid = world.solids[t, b]
             place = world.places[t, b]
             if may_hit(solid, place.rotation * point + place.translation, place.rotation * light.sun, widening):
-                angle = 6.2831853 * hash_unit(key)
-                blocked = blocked | _sun_rays_blocked(solid, place, light, rays, point, across, down, count, angle)
+                if turn[0] == 0.0 and turn[1] == 0.0:
+                    angle = 6.2831853 * hash_unit(key)
+                    turn = wp.vec2(wp.cos(angle), wp.sin(angle))
+                blocked = blocked | _sun_rays_blocked(solid, place, light, rays, point, across, down, count, turn)
     sun_share = float(1.0)
     if blocked == ALL:
         sun_share = 0.0

@@ -1,6 +1,5 @@
 """Render a scene: colour and exact annotations of every frame, on CPU or GPU."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +9,12 @@ from numpy.typing import NDArray
 
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.rendering import colouring, kernels, smoke_kernels
+from phys4d_kedro.simulation.rendering.bands import list_bodies, render_frames
 from phys4d_kedro.simulation.rendering.scene import RenderScene
-from phys4d_kedro.simulation.rendering.shapes import Hit
 from phys4d_kedro.simulation.rendering.stretches import part, stretches
-from phys4d_kedro.simulation.rendering.tracing import TILE
 from phys4d_kedro.simulation.rendering.upload import Uploaded, upload
 from phys4d_kedro.simulation.rendering.upload_lights import sampling_tables
 from phys4d_kedro.simulation.warp_start import start_warp
-
-# Frames are rendered in pieces of about this many pixels, which bounds the memory of what lies between the kernels.
-_PIXELS_AT_ONCE = 1 << 19
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,7 +66,7 @@ def render(
 
     `samples` is the number of rays that find the shares of the surfaces in a pixel on an edge, at most 32; inside a
     surface one ray is enough, since textures and shadows are filtered over the pixel. 1 turns anti-aliasing of edges
-    off. `seed` decides the noise of soft shadows, pixel by pixel and alike in every frame. `threads` share the frames
+    off. `seed` decides the noise of soft shadows, pixel by pixel and alike in every frame. `threads` share the images
     on a CPU. The result depends on neither threads nor run.
 
     Raises:
@@ -84,16 +79,16 @@ def render(
     with wp.ScopedDevice(device):
         sampling = [samples, wp.uint32(seed & 0xFFFFFFFF), *sampling_tables(samples)]
         images = {
-            "rgb": wp.empty((T, height, width, 3), dtype=wp.uint8),
-            "depth": wp.empty((T, height, width), dtype=float),
-            "motion": wp.zeros((T, height, width, 3), dtype=float),
-            "motion_valid": wp.zeros((T, height, width), dtype=wp.bool),
-            "segmentation": wp.zeros((T, height, width), dtype=wp.uint16),
+            "rgb": _image((T, height, width, 3), np.uint8),
+            "depth": _image((T, height, width), np.float32),
+            "motion": _image((T, height, width, 3), np.float32),
+            "motion_valid": _image((T, height, width), np.bool_),
+            "segmentation": _image((T, height, width), np.uint16),
         }
         for start, stop in stretches(scene):
             # With the frame after it, where the points of its last frame go.
             uploaded = upload(part(scene, start, min(stop + 1, T)), height, width)
-            _render_stretch(
+            render_frames(
                 uploaded, {key: image[start:] for key, image in images.items()}, sampling, stop - start, threads
             )
         out = {key: image.numpy() for key, image in images.items()}
@@ -101,60 +96,11 @@ def render(
         return RenderOutput(**{**out, "motion": out["motion"][:-1], "motion_valid": out["motion_valid"][:-1]})
 
 
-def _render_stretch(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any], frames: int, threads: int) -> None:
-    """Fill in the first `frames` frames of the images."""
-    height, width = images["depth"].shape[1:]
-    size = max(1, min(_PIXELS_AT_ONCE // (height * width), -(-frames // threads)))
-    pieces = [(first, min(size, frames - first)) for first in range(0, frames, size)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda piece: _render_piece(uploaded, images, sampling, *piece), pieces))
-
-
-def _render_piece(uploaded: Uploaded, images: dict[str, Any], sampling: list[Any], first: int, frames: int) -> None:
-    """Fill in `frames` frames of the images from the `first` on."""
-    T, height, width = images["depth"].shape
-    hits = wp.empty((frames, height, width), dtype=Hit)
-    normals = wp.empty((frames, height, width), dtype=wp.vec3)
-    near = _list_bodies(uploaded, first, min(frames + 1, T - first), panes=False)
-    around = wp.empty(near.shape, dtype=wp.int16)
-    inputs = [first, uploaded.camera, uploaded.world]
-    annotations = [images[key] for key in ("depth", "segmentation", "motion", "motion_valid")]
-    wp.launch(
-        kernels.annotate,
-        hits.shape,
-        inputs=[*inputs, near, uploaded.steps],
-        outputs=[hits, normals, *annotations],
-    )
-    if uploaded.air.clouds.shape[0]:
-        _render_smoke(uploaded, first, hits, annotations)
-    if uploaded.panes:
-        near = _list_bodies(uploaded, first, frames, panes=True)
-        wp.launch(kernels.find_hits, hits.shape, inputs=[*inputs, near], outputs=[hits, normals])
-    wp.launch(
-        kernels.list_surroundings,
-        (frames, *near.shape[1:3]),
-        inputs=[*inputs, uploaded.lights, hits],
-        outputs=[around],
-    )
-    wp.launch(
-        colouring.colour_paths if uploaded.optical else colouring.colour_surfaces,
-        hits.shape,
-        inputs=[*inputs, uploaded.air, near, around, uploaded.lights, *sampling, hits, normals],
-        outputs=[images["rgb"]],
-    )
-
-
-def _render_smoke(uploaded: Uploaded, first: int, hits: Any, annotations: list[Any]) -> None:
-    """What volumes add to the annotations of the frames of `hits`, and the sunlight in their smoke."""
-    air = uploaded.air
-    wp.launch(smoke_kernels.annotate_smoke, hits.shape, inputs=[first, uploaded.camera, air, hits], outputs=annotations)
-    cells = air.sunlight.shape[0] // uploaded.lights.shape[0]
-    wp.launch(
-        smoke_kernels.light_smoke,
-        (air.clouds.shape[0], hits.shape[0], cells),
-        inputs=[first, air, uploaded.lights],
-        outputs=[air.sunlight],
-    )
+def _image(shape: tuple[int, ...], dtype: type[np.generic]) -> Any:
+    """Zeros on the current device. On a CPU NumPy takes the memory: in huge pages, which come several times as fast."""
+    if wp.get_device().is_cpu:
+        return wp.array(np.zeros(shape, dtype=dtype), dtype=wp.dtype_from_numpy(dtype), copy=False)
+    return wp.zeros(shape, dtype=wp.dtype_from_numpy(dtype))
 
 
 def visibility(
@@ -183,19 +129,10 @@ def _see(uploaded: Uploaded, seen: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which points (T, N, 3) in the axes of each frame's camera are visible."""
     visible = wp.zeros(seen.shape[:2], dtype=wp.bool)
     points = wp.array(seen, dtype=wp.vec3)
-    near = _list_bodies(uploaded, 0, len(seen), panes=False)
+    near = list_bodies(uploaded, 0, len(seen), panes=False)
     wp.launch(
         kernels.see_points, visible.shape, inputs=[uploaded.camera, uploaded.world, near, points], outputs=[visible]
     )
     if uploaded.air.clouds.shape[0]:
         wp.launch(smoke_kernels.smoke_hides_points, visible.shape, inputs=[uploaded.air, points], outputs=[visible])
     return visible.numpy()
-
-
-def _list_bodies(uploaded: Uploaded, first: int, frames: int, *, panes: bool) -> Any:
-    """For each frame and tile of the image, the bodies that may be seen there: (frames, rows, columns, 1 + B)."""
-    camera, world = uploaded.camera, uploaded.world
-    rows, columns = (-(-pixels // TILE) for pixels in (camera.height, camera.width))
-    near = wp.empty((frames, rows, columns, world.solids.shape[1] + 1), dtype=wp.int16)
-    wp.launch(kernels.list_bodies, near.shape[:3], inputs=[first, camera, world, int(panes)], outputs=[near])
-    return near

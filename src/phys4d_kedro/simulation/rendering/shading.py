@@ -3,7 +3,7 @@
 # The bodies of the functions below are Warp's kernel language, which Warp checks as it compiles them: variables that a
 # loop changes are declared as float(0.0), structures are indexed by name, arguments have no keywords.
 # mypy: ignore-errors
-# ruff: noqa: PLR0917
+# ruff: noqa: UP018, PLR0917
 
 import warp as wp
 
@@ -11,7 +11,7 @@ from phys4d_kedro.simulation.rendering.air import Air
 from phys4d_kedro.simulation.rendering.lighting import Light, highlight, sky, surroundings
 from phys4d_kedro.simulation.rendering.shapes import Hit, Look, Solid, normal_of
 from phys4d_kedro.simulation.rendering.textures import PLAIN, hash_bits, texture_weight
-from phys4d_kedro.simulation.rendering.tracing import World
+from phys4d_kedro.simulation.rendering.tracing import Placement, World
 
 
 @wp.struct
@@ -72,6 +72,26 @@ def _mix(
 
 
 @wp.func
+def footprint(d: wp.vec3, length: float, facing: wp.vec3, axis: wp.vec3, size: float) -> wp.vec3:
+    """How the hit of a ray moves on the tangent plane as the ray moves by a pixel, `size` wide along `axis`. `facing`
+    is the unit normal, against d."""
+    slant = wp.min(wp.dot(d, facing), -0.05 * length)
+    return size * (axis - (wp.dot(axis, facing) / slant) * d)
+
+
+@wp.func
+def reflect(lit: Lit, look: Look, d: wp.vec3) -> Lit:
+    """Complete a surface by what it reflects along the unit direction d."""
+    # Schlick's approximation of the mirror reflectance; a rough surface gains less at grazing angles.
+    grazing = 1.0 + wp.clamp(wp.dot(lit.normal, d), -1.0, 0.0)
+    smoothness = 1.0 - look.roughness
+    rise = grazing * grazing * grazing * grazing * grazing
+    lit.mirror = look.specular + wp.max(smoothness * smoothness - look.specular, 0.0) * rise
+    lit.clearness = 0.15 + 0.85 * smoothness
+    return lit
+
+
+@wp.func
 def light_surface(
     world: World,
     rays: wp.array[wp.vec4],
@@ -108,10 +128,8 @@ def light_surface(
     back = wp.transpose(place.rotation)
     normal = back * n
     facing = back * flat
-    # Footprint of the pixel on the tangent plane: how the hit moves as the ray moves by a pixel.
-    slant = wp.min(wp.dot(d, facing), -0.05 * length)
-    across = pixel[0] * (right - (wp.dot(right, facing) / slant) * d)
-    down = pixel[1] * (below - (wp.dot(below, facing) / slant) * d)
+    across = footprint(d, length, facing, right, pixel[0])
+    down = footprint(d, length, facing, below, pixel[1])
     weight = _mix(world, t, look, solid, hit, p, flat, place.rotation * across, place.rotation * down)
     lit.albedo = wp.lerp(look.colour, look.second_colour, weight)
     if solid.convex == 0:
@@ -122,13 +140,7 @@ def light_surface(
     lit.normal = normal
     lit.sun = shares[0] * wp.max(wp.dot(normal, light.sun), 0.0)
     lit.sky = shares[1]
-    # Schlick's approximation of the mirror reflectance; a rough surface gains less at grazing angles.
-    grazing = 1.0 + wp.clamp(wp.dot(normal, d / length), -1.0, 0.0)
-    smoothness = 1.0 - look.roughness
-    rise = grazing * grazing * grazing * grazing * grazing
-    lit.mirror = look.specular + wp.max(smoothness * smoothness - look.specular, 0.0) * rise
-    lit.clearness = 0.15 + 0.85 * smoothness
-    return lit
+    return reflect(lit, look, d / length)
 
 
 @wp.func
@@ -160,6 +172,15 @@ def glossy(lit: Lit, light: Light, d: wp.vec3, specular: float, roughness: float
 
 
 @wp.func
+def _seen(lit: Lit, look: Look, light: Light, d: wp.vec3, reach: float) -> wp.vec3:
+    """What a ray along the unit direction d shows of a surface `reach` metres away, in clear air under a gradient."""
+    seen = scattered(lit, light, gradient_light(light, lit.normal, lit.sky))
+    seen += sky(light, mirrored(lit.normal, d)) * (lit.sky * lit.mirror * lit.clearness)
+    seen += glossy(lit, light, d, look.specular, look.roughness)
+    return wp.lerp(light.horizon, seen, wp.exp(-reach * light.haze))
+
+
+@wp.func
 def shade(
     world: World,
     air: Air,
@@ -182,13 +203,30 @@ def shade(
     below = wp.vec3(0.0, 1.0, 0.0)
     size = hit.distance * pixel
     lit = light_surface(world, rays, t, near, light, hit, wp.vec3(0.0), d, right, below, size, count, key)
-    ray = d / length
-    seen = scattered(lit, light, gradient_light(light, lit.normal, lit.sky))
-    seen += sky(light, mirrored(lit.normal, ray)) * (lit.sky * lit.mirror * lit.clearness)
-    look = world.looks[hit.body]
-    seen += glossy(lit, light, ray, look.specular, look.roughness)
-    clear = wp.exp(-hit.distance * length * light.haze)
-    return wp.lerp(light.horizon, seen, clear)
+    return _seen(lit, world.looks[hit.body], light, d / length, hit.distance * length)
+
+
+@wp.func
+def shade_backdrop(look: Look, place: Placement, light: Light, distance: float, d: wp.vec3, pixel: wp.vec2) -> wp.vec3:
+    """The same of a plane with nothing near it, at the depth `distance`."""
+    length = wp.length(d)
+    p = place.rotation * (distance * d) + place.translation
+    flat = wp.vec3(0.0, 0.0, 1.0)
+    if wp.dot(flat, place.rotation * d) > 0.0:
+        flat = -flat
+    lit = Lit()
+    lit.normal = wp.transpose(place.rotation) * flat
+    weight = float(0.0)
+    if look.texture != PLAIN:
+        size = distance * pixel
+        across = place.rotation * footprint(d, length, lit.normal, wp.vec3(1.0, 0.0, 0.0), size[0])
+        down = place.rotation * footprint(d, length, lit.normal, wp.vec3(0.0, 1.0, 0.0), size[1])
+        width = wp.abs(across) + wp.abs(down)
+        weight = texture_weight(look.texture, look.frequency * p, flat, look.frequency * width)
+    lit.albedo = wp.lerp(look.colour, look.second_colour, weight)
+    lit.sun = wp.max(wp.dot(lit.normal, light.sun), 0.0)
+    lit.sky = 1.0
+    return _seen(reflect(lit, look, d / length), look, light, d / length, distance * length)
 
 
 @wp.func

@@ -10,7 +10,7 @@ import warp as wp
 from phys4d_kedro.simulation.rendering.air import Air, cells_before, half_absorbed, smoke_shadow
 from phys4d_kedro.simulation.rendering.lighting import Light
 from phys4d_kedro.simulation.rendering.shapes import MISS, Hit
-from phys4d_kedro.simulation.rendering.tracing import NEAREST, Camera, ray_through
+from phys4d_kedro.simulation.rendering.tracing import NEAREST, Band, Camera, ray_through
 
 wp.set_module_options({"enable_backward": False})
 
@@ -34,7 +34,7 @@ def light_smoke(first_frame: int, air: Air, lights: wp.array[Light], sunlight: w
 
 @wp.kernel
 def annotate_smoke(
-    first_frame: int,
+    band: Band,
     camera: Camera,
     air: Air,
     hits: wp.array3d[Hit],
@@ -44,14 +44,15 @@ def annotate_smoke(
     motion_valid: wp.array3d[wp.bool],
 ):
     """Give the pixels of which a volume absorbs more than half to the volume, and let it hide points at frame t + 1."""
-    k, row, column = wp.tid()
-    t = first_frame + k
+    k, i, column = wp.tid()
+    row = band.row + i
+    t = band.frame + k
     d = ray_through(camera, float(column) + 0.5, float(row) + 0.5)
     later = t + 1 < depth.shape[0]
     nearest = float(MISS)
     owner = int(-1)
     for n in range(air.clouds.shape[0]):
-        distance = half_absorbed(air, n, t, d, hits[k, row, column].distance)
+        distance = half_absorbed(air, n, t, d, hits[k, i + 1, column].distance)
         if distance < nearest:
             nearest = distance
             owner = n

@@ -134,15 +134,21 @@ def _dots(p: wp.vec3, n: wp.vec3, width: float) -> float:
 @wp.func
 def _wood(p: wp.vec3, width: float) -> float:
     """Rings around an axis along x beside the body, wavering, with fine grain along the axis."""
-    waver = value_noise(wp.vec3(0.15 * p[0], 0.5 * p[1], 0.5 * p[2]))
-    y = p[1] + 1.7
-    z = p[2] + 6.3
-    radius = wp.sqrt(y * y + z * z) + 1.2 * waver
-    ring = radius - wp.floor(radius)
-    # Light early wood darkens slowly outwards, then jumps back.
-    rings = wp.lerp(0.45, ring * ring * wp.clamp(8.0 * (1.0 - ring), 0.0, 1.0), _fade(width))
-    grain = value_noise(wp.vec3(0.8 * p[0], 14.0 * p[1], 14.0 * p[2])) - 0.5
-    return wp.clamp(rings + 0.35 * grain * _fade(7.0 * width), 0.0, 1.0)
+    weight = float(0.45)
+    left = _fade(width)
+    if left > 0.0:
+        waver = value_noise(wp.vec3(0.15 * p[0], 0.5 * p[1], 0.5 * p[2]))
+        y = p[1] + 1.7
+        z = p[2] + 6.3
+        radius = wp.sqrt(y * y + z * z) + 1.2 * waver
+        ring = radius - wp.floor(radius)
+        # Light early wood darkens slowly outwards, then jumps back.
+        weight = wp.lerp(weight, ring * ring * wp.clamp(8.0 * (1.0 - ring), 0.0, 1.0), left)
+    left = _fade(7.0 * width)
+    if left > 0.0:
+        grain = value_noise(wp.vec3(0.8 * p[0], 14.0 * p[1], 14.0 * p[2])) - 0.5
+        weight += 0.35 * grain * left
+    return wp.clamp(weight, 0.0, 1.0)
 
 
 @wp.func

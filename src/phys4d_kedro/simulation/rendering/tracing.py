@@ -34,6 +34,16 @@ class Camera:
 
 
 @wp.struct
+class Band:
+    """What a launch renders: rows of some frames, from `frame` and `row` (a multiple of TILE) on. A task takes `run`
+    pixels of a row, 1 or TILE. Arrays of hits and normals (frames, rows + 2, width) have a row more above and below."""
+
+    frame: wp.int32
+    row: wp.int32
+    run: wp.int32
+
+
+@wp.struct
 class Placement:
     """A body in a frame: shape_from_camera."""
 
