@@ -73,26 +73,26 @@ def check_consistency(clip: Clip) -> None:
     if not known.any():
         return
     worst = max(float(step[seen].median()) for step, seen in zip(residual, known, strict=True) if seen.any())
-    # Between the pixels of an outline depth is a mixture of two surfaces: one of the four around must be the right one.
-    apart = torch.minimum(residual, _nearest_residual(depth, motion, known))
-    large = float((apart[known] > _LARGE_RESIDUAL).double().mean())
-    if worst > _MEDIAN_RESIDUAL or large > _LARGE_SHARE:
+    large = float((_nearest_residual(depth, motion, known & (residual > _LARGE_RESIDUAL)) > _LARGE_RESIDUAL).sum())
+    share = large / float(known.sum())
+    if worst > _MEDIAN_RESIDUAL or share > _LARGE_SHARE:
         raise InvalidClipError(
             f"clip '{clip.clip_id}' of scene '{clip.scene}': depth and motion disagree (log residual: median of a step "
-            f"up to {worst:.2g}, {100 * large:.1f} % of pixels above {_LARGE_RESIDUAL})"
+            f"up to {worst:.2g}, {100 * share:.1f} % of pixels above {_LARGE_RESIDUAL})"
         )
 
 
-def _nearest_residual(depth: torch.Tensor, motion: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """The least residual (T - 1, H, W) against the depths of the four pixels around each landing place; inf where none
-    is in frame."""
+def _nearest_residual(depth: torch.Tensor, motion: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """The least residual (N,) of the N pixels of a mask (T - 1, H, W) against the depths of the four pixels around
+    their landing places: between the pixels of an outline depth is a mixture of two surfaces, but one of them must be
+    the right one."""
+    t, row, column = torch.nonzero(where, as_tuple=True)
+    dx, dy, dz = motion.movedim(1, 0)[:, t, row, column]
     H, W = depth.shape[-2:]
-    rows, columns = torch.meshgrid(torch.arange(H), torch.arange(W), indexing="ij")
-    here = torch.stack([columns, rows]).to(motion) + 0.5
-    corner = torch.floor(here + motion[:, :2] - 0.5) + 0.5
-    least = torch.full_like(depth[:-1], torch.inf)
-    for right, down in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        to_pixel = corner + torch.tensor([right, down]).to(motion)[:, None, None] - here
-        residual, seen = warp_residual(depth[:-1], depth[1:], torch.cat([to_pixel, motion[:, 2:]], dim=1), known)
-        least = torch.where(seen, torch.minimum(least, residual), least)
+    left, top = (column + dx).floor().long(), (row + dy).floor().long()
+    least = torch.full_like(dz, torch.inf)
+    for down in (0, 1):
+        for right in (0, 1):
+            found = depth[t + 1, (top + down).clamp(0, H - 1), (left + right).clamp(0, W - 1)]
+            least = torch.minimum(least, (found.log() - (depth[t, row, column] + dz).log()).abs())
     return least
