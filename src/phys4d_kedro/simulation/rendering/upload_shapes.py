@@ -13,6 +13,8 @@ from phys4d_kedro.simulation.rendering.shapes import BOX, CYLINDER, MESH, PLANE,
 # Grid of distances to a mesh: points along its longest side, and room around it in metres.
 _FIELD_POINTS = 16
 _FIELD_ROOM = 0.1
+# Of a mesh that may be convex.
+_MOST_FACES_ASKED = 20_000
 
 
 class Shapes:
@@ -139,7 +141,10 @@ def _middle(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _is_convex(mesh: Mesh) -> bool:
-    """Whether no vertex lies before the plane of any face. Most concave meshes fail within the first faces."""
+    """Whether no vertex lies before the plane of any face. Most concave meshes fail within the first faces; one of very
+    many triangles is not asked, as that takes their square: it is drawn right either way."""
+    if len(mesh.faces) > _MOST_FACES_ASKED:
+        return False
     tolerance = 1e-4 * np.ptp(mesh.vertices)
     for start in range(0, len(mesh.faces), 64):
         a, b, c = mesh.vertices[mesh.faces[start : start + 64]].swapaxes(0, 1)
