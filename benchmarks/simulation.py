@@ -37,6 +37,8 @@ from phys4d_kedro.simulation.rendering.scene import RenderScene
 from phys4d_kedro.simulation.solvers.model import build_model
 
 SIZES = (64, 256)
+LARGE = ((512, 512), (1080, 1920))  # images alone, of a few frames
+LARGE_FRAMES = 5
 SCENES = ("ball_collide", "block_domino", "ball_in_basket", "unstable_block_stack")
 SHADOWS = {"MuJoCo": 4096, "MuJoCo, shadow map of 1024": 1024, "MuJoCo, no shadow": 0}
 ROUNDS, TOGETHER_ROUNDS = 5, 3
@@ -55,6 +57,8 @@ def main() -> None:
     figures: dict[str, Any] = {"cores": CORES, "load_kernels_s": time.perf_counter() - started}
     for size in SIZES:
         figures[f"{size}x{size}x17"] = measure(size)
+    for height, width in LARGE:
+        figures[f"{height}x{width}"] = measure_images(height, width)
     print("| clip | what | clips/s, a process a core | clips/s, one at a time | CPU s a clip |\n|---|---|---|---|---|")
     for size in SIZES:
         for name, row in figures[f"{size}x{size}x17"]["variants"].items():
@@ -64,6 +68,9 @@ def main() -> None:
     for size in SIZES:
         for name, milliseconds in figures[f"{size}x{size}x17"]["image_ms_a_frame"].items():
             print(f"| {size}x{size}, {name} | {milliseconds:.1f} |")
+    for height, width in LARGE:
+        for name, milliseconds in figures[f"{height}x{width}"].items():
+            print(f"| {height}x{width}, {name} | {milliseconds:.1f} |")
     for size in SIZES:
         print(f"\nDo both draw the same at {size}x{size}? {figures[f'{size}x{size}x17']['agreement']}")
     (ROOT / "benchmarks" / "results" / "simulation.json").write_text(json.dumps(figures, indent=2) + "\n")
@@ -80,7 +87,7 @@ def measure(size: int) -> dict[str, Any]:
     for number in range(len(SCENES)):
         key = ClipKey("train", number, 0, 0)
         simulation, scene = simulate(config, key)
-        views = {name: MujocoView(simulation, scene, size, shadow) for name, shadow in SHADOWS.items()}
+        views = {name: MujocoView(simulation, scene, (size, size), shadow) for name, shadow in SHADOWS.items()}
         ours = render(scene, size, size, samples=config.samples, seed=0)
         agreement.append(compare(simulation, ours, views["MuJoCo"].draw()))
         for _ in range(ROUNDS):
@@ -108,6 +115,25 @@ def measure(size: int) -> dict[str, Any]:
     }
 
 
+def measure_images(height: int, width: int) -> dict[str, float]:
+    """Milliseconds a frame of images alone, medians over rounds and scenes, variants in turn."""
+    changes = {"scenes": list(SCENES), "height": height, "width": width, "frames": LARGE_FRAMES}
+    config = SimulationConfig(**{**parameters("simulation"), **changes})
+    seconds: dict[str, list[float]] = {name: [] for name in ("ours", THREADED, *SHADOWS)}
+    for number in range(len(SCENES)):
+        simulation, scene = simulate(config, ClipKey("train", number, 0, 0))
+        views = {name: MujocoView(simulation, scene, (height, width), shadow) for name, shadow in SHADOWS.items()}
+        draw = partial(render, scene, height, width, samples=config.samples, seed=0)
+        for _ in range(ROUNDS):
+            seconds["ours"].append(timed(draw)[0])
+            seconds[THREADED].append(timed(partial(draw, threads=CORES))[0])
+            for name, view in views.items():
+                seconds[name].append(timed(view.draw)[0])
+        for view in views.values():
+            view.close()
+    return {name: 1000 * statistics.median(each) / LARGE_FRAMES for name, each in seconds.items()}
+
+
 def measure_together(config: SimulationConfig) -> dict[str, float]:
     """Clips a second when every core has a process that makes clips; medians of rounds, variants in turn."""
     keys = [ClipKey("train", number, 0, 0) for number in range(len(SCENES))] * CORES
@@ -127,7 +153,7 @@ def produce(config: SimulationConfig, key: ClipKey, name: str) -> None:
         make_clip(config, key)
         return
     simulation, scene = simulate(config, key)
-    view = MujocoView(simulation, scene, config.height, SHADOWS[name])
+    view = MujocoView(simulation, scene, (config.height, config.width), SHADOWS[name])
     view.draw()
     view.close()
 
@@ -142,14 +168,14 @@ def simulate(config: SimulationConfig, key: ClipKey) -> tuple[Simulation, Render
 class MujocoView:
     """A simulation drawn by MuJoCo through the camera, and under the sun, of our scene."""
 
-    def __init__(self, simulation: Simulation, scene: RenderScene, size: int, shadow_map: int) -> None:
+    def __init__(self, simulation: Simulation, scene: RenderScene, size: tuple[int, int], shadow_map: int) -> None:
         self.model = build_model(simulation.description)
         self.model.vis.quality.shadowsize = shadow_map
         self.model.vis.map.znear = NEAR / self.model.stat.extent
         self.model.vis.map.zfar = FAR / self.model.stat.extent
         self.data = mujoco.MjData(self.model)
         self.scene, self.poses = scene, simulation.rollout.poses
-        self.renderer = mujoco.Renderer(self.model, size, size)
+        self.renderer = mujoco.Renderer(self.model, *size)
         self.shadow = shadow_map > 0
 
     def draw(self) -> Images:
