@@ -1,8 +1,6 @@
 """Writing shards: the format, resuming, and what a full disk or a kill leaves behind."""
 
 import dataclasses
-import errno
-import io
 import json
 import os
 import pickle
@@ -10,25 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-import tracemalloc
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import pytest
-from fsspec.implementations.local import LocalFileSystem
 
-from phys4d_kedro.clips import manifest
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.codecs import Request, decode
 from phys4d_kedro.clips.config import ClipCoding
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.source import ClipSource, map_in_order
 from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.errors import ConfigurationError, CorruptShardError, InvalidClipError, StorageFullError
+from phys4d_kedro.errors import ConfigurationError, InvalidClipError
 
 from .conftest import contents, make_small
 
@@ -81,23 +74,6 @@ def test_clips_and_their_source_make_the_same_shards(source: ClipSource, tmp_pat
         k: v for k, v in second.items() if k.endswith(".tar")
     }
     assert ClipStore(str(tmp_path / "source")).fingerprint == ClipStore(str(tmp_path / "clips")).fingerprint
-
-
-class CountingMake:
-    """Makes clips and notes which."""
-
-    def __init__(self) -> None:
-        self.made: list[int] = []
-
-    def __call__(self, index: int) -> Clip:
-        self.made.append(index)
-        return make_small(index)
-
-
-@pytest.fixture
-def counting(source: ClipSource) -> tuple[ClipSource, list[int]]:
-    make = CountingMake()
-    return dataclasses.replace(source, make=make), make.made
 
 
 @pytest.mark.parametrize(
@@ -209,117 +185,6 @@ def test_an_error_in_finding_tasks_comes_through_after_the_results_before_it() -
         next(found)
 
 
-class TestMachines:
-    @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-    def test_shares_make_the_set_that_one_machine_makes(
-        self, counting: tuple[ClipSource, list[int]], tmp_path: Path, order: tuple[int, ...]
-    ) -> None:
-        source, made = counting
-        write_shards(source, str(tmp_path / "one"), clips_per_shard=2)
-        made.clear()
-        for index in order:
-            assert not ClipStore.exists(str(tmp_path / "three"))
-            write_shards(dataclasses.replace(source, share=(index, 3)), str(tmp_path / "three"), clips_per_shard=2)
-        shares = {0: [0, 1, 6], 1: [2, 3], 2: [4, 5]}
-        assert made == [clip for index in order for clip in shares[index]]
-        assert contents(tmp_path / "three") == contents(tmp_path / "one")
-
-    def test_an_unfinished_set_says_how_much_is_missing_and_is_not_loaded(
-        self, source: ClipSource, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        caplog.set_level("INFO", logger="phys4d_kedro")
-        write_shards(dataclasses.replace(source, share=(1, 3)), str(tmp_path), clips_per_shard=2)
-        assert "3 of 4 shards" in caplog.text
-        with pytest.raises(CorruptShardError, match="other machines are still at it"):
-            ClipStore(str(tmp_path))
-
-    def test_any_run_completes_what_all_have_made(self, counting: tuple[ClipSource, list[int]], tmp_path: Path) -> None:
-        source, made = counting
-        write_shards(source, str(tmp_path), clips_per_shard=2)
-        before = contents(tmp_path)
-        for share in ((1, 2), (0, 1), (7, 9)):  # the last has no shard of its own
-            (tmp_path / "index.json").unlink()
-            made.clear()
-            write_shards(dataclasses.replace(source, share=share), str(tmp_path), clips_per_shard=2)
-            assert made == []
-            assert contents(tmp_path) == before
-
-    def test_what_another_source_left_counts_as_missing_and_is_never_read(
-        self, source: ClipSource, tmp_path: Path
-    ) -> None:
-        write_shards(source, str(tmp_path / "set"), clips_per_shard=2)
-        changed = dataclasses.replace(source, fingerprint="v2", count=5, make=make_other)
-        write_shards(dataclasses.replace(changed, share=(0, 2)), str(tmp_path / "set"), clips_per_shard=2)
-        assert not ClipStore.exists(str(tmp_path / "set"))
-        write_shards(dataclasses.replace(changed, share=(1, 2)), str(tmp_path / "set"), clips_per_shard=2)
-        store = ClipStore(str(tmp_path / "set"))
-        assert store.ids == [f"other-{i}" for i in range(5)]
-        assert (tmp_path / "set/shards/shard-000003.tar").exists()  # of the old source; several machines remove nothing
-
-    def test_the_index_of_a_machine_that_was_faster_stays(self, source: ClipSource, tmp_path: Path) -> None:
-        """It may have been written between this machine's look at the other's parts and its own end."""
-        write_shards(source, str(tmp_path), clips_per_shard=2)
-        (tmp_path / "manifest/shard-000001.parquet").unlink()
-        write_shards(dataclasses.replace(source, share=(0, 2)), str(tmp_path), clips_per_shard=2)
-        assert ClipStore.exists(str(tmp_path))
-        with pytest.raises(CorruptShardError, match=r"shard-000001\.parquet' is missing"):
-            ClipStore(str(tmp_path))[3]
-
-    def test_processes_that_end_together_leave_a_whole_set(self, source: ClipSource, tmp_path: Path) -> None:
-        def finish(index: int) -> None:
-            share = dataclasses.replace(source, share=(index, 4))
-            write_shards(share, str(tmp_path), clips_per_shard=2)
-
-        with ThreadPoolExecutor(4) as threads:
-            list(threads.map(finish, range(4)))
-        assert len(ClipStore(str(tmp_path))) == 7
-
-
-def make_other(index: int) -> Clip:
-    return make_small(index).with_(clip_id=f"other-{index}")
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_million_clips_start_at_once_in_little_memory(tmp_path: Path, jobs: int) -> None:
-    source = ClipSource(count=1_000_000, fingerprint="f", make=only_the_first, description="Many")
-    tracemalloc.start()
-    start = time.monotonic()
-    try:
-        with pytest.raises(InvalidClipError, match="the second clip was asked for"):
-            write_shards(source, str(tmp_path), clips_per_shard=64, jobs=jobs)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert time.monotonic() - start < 20
-    assert peak < 20e6
-
-
-def only_the_first(index: int) -> Clip:
-    if index:
-        time.sleep(0.05)
-        raise InvalidClipError("the second clip was asked for")
-    return make_small(index)
-
-
-def test_the_census_of_many_ids_is_small_and_finds_the_one_that_repeats() -> None:
-    fs, root = fsspec.filesystem("memory"), "/census"
-    census = manifest.Census()
-    ids = [f"train-ball_ramp-{i:012x}-v0-t0" for i in range(200_000)]
-    ids[150_000] = ids[3]
-    per_shard = 50_000
-    for k in range(4):
-        rows = [{"clip_id": clip_id, "content_hash": "0"} for clip_id in ids[k * per_shard : (k + 1) * per_shard]]
-        manifest.write_part(fs, root, manifest.ShardEntry(f"s{k}", "f", per_shard, 0, ""), rows)
-    tracemalloc.start()
-    for k in range(4):
-        census.add(*manifest.read_part(fs, root, f"s{k}", census.COLUMNS))
-    kept = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    assert kept < 20 * len(ids)
-    with pytest.raises(InvalidClipError, match=r"clip 3 \(in s0\) and clip 150000 \(in s3\)"):
-        census.refuse_duplicates(fs, root)
-
-
 def test_redraws_are_a_column_of_the_manifest(tmp_path: Path) -> None:
     clips = [make_small(0).with_(parameters={"redraws": 2}), make_small(1)]
     write_shards(clips, str(tmp_path), clips_per_shard=1)
@@ -341,78 +206,13 @@ def test_a_pickled_store_leaves_behind_what_it_has_read(source: ClipSource, tmp_
     assert copy[0].content_hash() == store.read("sphere-0004").content_hash()
 
 
-class SmallDisk(LocalFileSystem):
-    """A local file system with room for `space` bytes."""
-
-    protocol = "smalldisk"
-    cachable = False
-    space = 0
-
-    @classmethod
-    def _strip_protocol(cls, path: str) -> str:
-        return super()._strip_protocol(path.removeprefix("smalldisk://"))
-
-    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
-        file = super()._open(path, mode, **kwargs)
-        return LimitedFile(file) if "w" in mode else file
-
-
-class LimitedFile(io.RawIOBase):
-    """Writes as far as the disk has space."""
-
-    def __init__(self, file: Any) -> None:
-        self.file = file
-
-    def write(self, data: Any) -> int:
-        SmallDisk.space -= len(data)
-        if SmallDisk.space < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return self.file.write(data)
-
-    def close(self) -> None:
-        self.file.close()
-        super().close()
-
-
-def test_a_full_disk_keeps_what_was_complete_and_resumes(source: ClipSource, tmp_path: Path) -> None:
-    write_shards(source, str(tmp_path / "undisturbed"), clips_per_shard=2)
-    sizes = {name: len(content) for name, content in contents(tmp_path / "undisturbed").items()}
-    room = sum(size for name, size in sizes.items() if "00000" in name and int(name.split(".")[0][-1]) < 2)
-    fsspec.register_implementation("smalldisk", SmallDisk, clobber=True)
-    SmallDisk.space = room + sizes["shards/shard-000002.tar"] // 2
-    with pytest.raises(StorageFullError, match=r"no space left to write '.*shard-000002\.tar'"):
-        write_shards(source, f"smalldisk://{tmp_path}/set", clips_per_shard=2)
-    kept = contents(tmp_path / "set")
-    assert sorted(kept) == [
-        "manifest/shard-000000.parquet",
-        "manifest/shard-000001.parquet",
-        "shards/shard-000000.tar",
-        "shards/shard-000001.tar",
-    ]
-    SmallDisk.space = 10 * room
-    write_shards(source, f"smalldisk://{tmp_path}/set", clips_per_shard=2)
-    assert contents(tmp_path / "set") == contents(tmp_path / "undisturbed")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_the_kernel_s_own_full_disk_is_recognised(tmp_path: Path) -> None:
-    from phys4d_kedro.clips.files import written_whole
-
-    (tmp_path / "file.part").symlink_to("/dev/full")
-    with (
-        pytest.raises(StorageFullError, match="no space left"),
-        written_whole(LocalFileSystem(), str(tmp_path / "file")) as file,
-    ):
-        file.write(b"x" * 1000)  # fails when the buffer is flushed, at closing
-    assert list(tmp_path.iterdir()) == []
-
-
 WRITER = """
 import sys, time
 sys.path[:0] = {paths}
 from clips.conftest import make_small
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.source import ClipSource
+
 
 def slow(index):
     time.sleep(0.1)

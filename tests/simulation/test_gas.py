@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.description import Gas, GasSource
 from phys4d_kedro.simulation.rendering.scene import Box, Cylinder, Sphere
+from phys4d_kedro.simulation.solvers.constants import GRAVITY
 from phys4d_kedro.simulation.solvers.gas import GasFlow, simulate_gas
 from phys4d_kedro.simulation.solvers.gas_pressure import Obstacle, Solids, find_solids
-from phys4d_kedro.simulation.solvers.gas_sources import AIR_TEMPERATURE, GRAVITY
+from phys4d_kedro.simulation.solvers.gas_sources import AIR_TEMPERATURE
 
 FPS = 60.0
 PLUME = Gas(

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.description import Emitter, Matter, Part, Vector
 from phys4d_kedro.simulation.rendering.scene import Box, Cylinder, Material, Plane, Shape, Sphere
-from phys4d_kedro.simulation.solvers.matter import GRAVITY, Collider, MatterSimulation
+from phys4d_kedro.simulation.solvers.constants import GRAVITY
+from phys4d_kedro.simulation.solvers.matter import Collider, MatterSimulation
 
 WATER = 1000.0
 

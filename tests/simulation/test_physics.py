@@ -16,8 +16,9 @@ from phys4d_kedro.simulation.physics import roll_out
 from phys4d_kedro.simulation.randomization import Draw, Substance
 from phys4d_kedro.simulation.rendering.scene import Box, Cylinder, Material, Mesh, Shape, Sphere
 from phys4d_kedro.simulation.scenes import SCENES
+from phys4d_kedro.simulation.solvers.constants import GRAVITY
 from phys4d_kedro.simulation.solvers.contacts import damping_ratio
-from phys4d_kedro.simulation.solvers.model import GRAVITY, RIGID_TIMESTEP, build_model
+from phys4d_kedro.simulation.solvers.model import RIGID_TIMESTEP, build_model
 
 Array = NDArray[np.float64]
 SLIPPERY = 1e-6

@@ -20,10 +20,10 @@ from phys4d_kedro.simulation.description import Gas
 from phys4d_kedro.simulation.rendering.scene import Volume
 from phys4d_kedro.simulation.solvers import gas_kernels as kernels
 from phys4d_kedro.simulation.solvers import gas_transport
+from phys4d_kedro.simulation.solvers.constants import GRAVITY
 from phys4d_kedro.simulation.solvers.gas_pressure import Obstacle, Pressure, Solids, find_solids
 from phys4d_kedro.simulation.solvers.gas_sources import (
     AIR_TEMPERATURE,
-    GRAVITY,
     check_sources,
     draw_turbulence,
     find_pace,

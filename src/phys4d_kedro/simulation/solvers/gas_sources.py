@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.description import Gas, GasSource
+from phys4d_kedro.simulation.solvers.constants import GRAVITY
 from phys4d_kedro.simulation.solvers.gas_kernels import Swirl, Wave
 
-GRAVITY = 9.81
 AIR_TEMPERATURE = 293.0
 # Kinematic viscosity of air there, m^2/s; it grows with the temperature to this power.
 _VISCOSITY = 1.5e-5

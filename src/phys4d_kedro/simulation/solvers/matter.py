@@ -17,12 +17,12 @@ from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.description import Matter, Part, Vector
 from phys4d_kedro.simulation.rendering.scene import Cylinder, Sphere
 from phys4d_kedro.simulation.solvers import matter_kernels as kernels
+from phys4d_kedro.simulation.solvers.constants import GRAVITY
 from phys4d_kedro.simulation.solvers.matter_contact import BOX, CYLINDER, SPHERE, Bodies, Placement, Solid
 from phys4d_kedro.simulation.solvers.matter_laws import ELASTIC, GRANULAR, LIQUID, Law, Particles
 from phys4d_kedro.simulation.solvers.matter_lists import list_parts
 from phys4d_kedro.simulation.solvers.matter_shapes import Seeds, half_extent, hidden_faces, part_matrix, seed_matter
 
-GRAVITY = 9.81
 # Speed of sound over the largest speed of falling; share of the CFL limit; ratio of Poisson of grains and elastic mass.
 _MACH = 10.0
 _COURANT = 0.4

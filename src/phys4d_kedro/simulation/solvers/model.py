@@ -13,10 +13,10 @@ from phys4d_kedro.simulation.description import Description, Part, Thing
 from phys4d_kedro.simulation.randomization import Substance
 from phys4d_kedro.simulation.rendering.scene import Box, Cylinder, Shape, Sphere
 from phys4d_kedro.simulation.solvers import flexibles, ropes
+from phys4d_kedro.simulation.solvers.constants import GRAVITY
 from phys4d_kedro.simulation.solvers.contacts import pair_xml
 from phys4d_kedro.simulation.solvers.transforms import join, place_xml, transform_of
 
-GRAVITY = 9.81
 # Seconds a step. Contacts last some eight steps; meshes of many points step in longer ones.
 RIGID_TIMESTEP, FLEXIBLE_TIMESTEP = 0.0005, 0.001
 _CONTACT_FREQUENCY = 0.4  # of a contact, in 1 / timestep
