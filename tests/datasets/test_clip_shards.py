@@ -1,5 +1,7 @@
 """The Kedro dataset of clips."""
 
+import os
+import sys
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,7 +71,8 @@ def test_ray_that_is_not_installed_is_named_with_its_extra(tmp_path: Path) -> No
 def test_a_ray_cluster_makes_the_same_files(tmp_path: Path) -> None:
     ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
     source = ClipSource(count=5, fingerprint="f", make=make_small, description="d")
-    ray.init(num_cpus=2, include_dashboard=False)
+    paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}  # its processes must find these tests
+    ray.init(num_cpus=2, include_dashboard=False, runtime_env=paths)
     try:
         for backend in ("loky", "ray"):
             ClipShardsDataset(filepath=str(tmp_path / backend), clips_per_shard=2, jobs=2, backend=backend).save(source)
