@@ -5,7 +5,8 @@ import pytest
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.errors import InvalidClipError
-from phys4d_kedro.simulation.annotate import check_consistency
+from phys4d_kedro.simulation.annotate import check_consistency, check_images
+from phys4d_kedro.simulation.bad_draws import BadDrawError
 
 from .conftest import BENDING, RIGID
 
@@ -65,3 +66,18 @@ def test_annotations_that_disagree_are_refused(clips: dict[str, Clip], key: str)
         wrong = clip.with_(motion=motion)
     with pytest.raises(InvalidClipError, match=rf"clip '{clip.clip_id}' of scene 'ball_collide': depth and motion"):
         check_consistency(wrong)
+
+
+def test_too_many_outlines_are_a_bad_draw(clips: dict[str, Clip]) -> None:
+    """A tenth of the pixels told to land on another depth, whatever the pixels around: the view is drawn anew."""
+    clip = clips["ball_collide"]
+    assert clip.depth is not None
+    assert clip.motion is not None
+    assert clip.motion_valid is not None
+    motion = clip.motion.copy()
+    motion[:, ::3, ::3, 2] += np.float32(0.5)
+    with pytest.raises(BadDrawError, match=r"depth and motion disagree in \d+\.\d % of the pixels") as caught:
+        check_images(clip.depth, motion, clip.motion_valid, "these images")
+    assert caught.value.kind == "depth and motion disagree"
+    with pytest.raises(InvalidClipError, match="ball_collide"):
+        check_consistency(clip.with_(motion=motion))

@@ -10,6 +10,7 @@ from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.errors import InvalidClipError
 from phys4d_kedro.geometry.camera import transform, unproject
 from phys4d_kedro.geometry.flow import warp_residual
+from phys4d_kedro.simulation.bad_draws import BadDrawError
 from phys4d_kedro.simulation.rendering.renderer import RenderOutput, visibility
 from phys4d_kedro.simulation.rendering.scene import RenderScene, Surface
 from phys4d_kedro.simulation.surface_points import follow
@@ -66,19 +67,34 @@ def check_consistency(clip: Clip) -> None:
         InvalidClipError: it is not, beyond what interpolation explains; names the clip.
     """
     clip.require("depth", "motion")
-    depth = torch.from_numpy(np.asarray(clip.depth))
-    motion = torch.from_numpy(np.asarray(clip.motion)).movedim(-1, -3)
-    valid = torch.from_numpy(np.asarray(clip.motion_valid))
-    residual, known = warp_residual(depth[:-1], depth[1:], motion, valid)
+    what = f"clip '{clip.clip_id}' of scene '{clip.scene}'"
+    try:
+        check_images(np.asarray(clip.depth), np.asarray(clip.motion), np.asarray(clip.motion_valid), what)
+    except BadDrawError as error:
+        raise InvalidClipError(f"{what}: {error}") from error
+
+
+def check_images(
+    depth: NDArray[np.float32], motion: NDArray[np.float32], motion_valid: NDArray[np.bool_], what: str
+) -> None:
+    """Do the same for images (T, H, W), (T - 1, H, W, 3) and (T - 1, H, W) that are yet to become a clip.
+
+    Raises:
+        InvalidClipError: flat surfaces contradict themselves; names `what` they are.
+        BadDrawError: too many outlines, and things thinner than a pixel, for depth to be read between pixels.
+    """
+    distance, way = torch.from_numpy(depth), torch.from_numpy(motion).movedim(-1, -3)
+    residual, known = warp_residual(distance[:-1], distance[1:], way, torch.from_numpy(motion_valid))
     if not known.any():
         return
     worst = max(float(step[seen].median()) for step, seen in zip(residual, known, strict=True) if seen.any())
-    large = float((_nearest_residual(depth, motion, known & (residual > _LARGE_RESIDUAL)) > _LARGE_RESIDUAL).sum())
-    share = large / float(known.sum())
-    if worst > _MEDIAN_RESIDUAL or share > _LARGE_SHARE:
-        raise InvalidClipError(
-            f"clip '{clip.clip_id}' of scene '{clip.scene}': depth and motion disagree (log residual: median of a step "
-            f"up to {worst:.2g}, {100 * share:.1f} % of pixels above {_LARGE_RESIDUAL})"
+    if worst > _MEDIAN_RESIDUAL:
+        raise InvalidClipError(f"{what}: depth and motion disagree (log residual: median of a step up to {worst:.2g})")
+    large = _nearest_residual(distance, way, known & (residual > _LARGE_RESIDUAL)) > _LARGE_RESIDUAL
+    share = float(large.sum()) / float(known.sum())
+    if share > _LARGE_SHARE:
+        raise BadDrawError(
+            "depth and motion disagree", f"in {100 * share:.1f} % of the pixels by more than {_LARGE_RESIDUAL} (log)"
         )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.errors import ConfigurationError
-from phys4d_kedro.simulation.annotate import check_consistency, track_points
+from phys4d_kedro.simulation.annotate import check_consistency, check_images, track_points
 from phys4d_kedro.simulation.bad_draws import BadDrawError
 from phys4d_kedro.simulation.checks import check_motion, check_view
 from phys4d_kedro.simulation.config import SimulationConfig, Split, SplitConfig
@@ -161,6 +161,7 @@ def _draw_view(config: SimulationConfig, simulation: Simulation, key: ClipKey) -
         scene, prompt = build_scene(config, simulation, draw, key)
         image = _render(config, scene, key)
         check_view(simulation.description, image)
+        check_images(image.depth, image.motion, image.motion_valid, f"scene '{simulation.scene}'")
         return scene, image, prompt, draw
 
     seen, dropped = _redraw(view, f"scene '{simulation.scene}': no camera sees what matters")
@@ -238,5 +239,6 @@ def _clip(config: SimulationConfig, key: ClipKey, simulation: Simulation, view: 
             "dropped": dict(dropped),
         },
     )
-    check_consistency(clip)
+    if key.take:  # the first take was checked when its camera was chosen
+        check_consistency(clip)
     return clip
