@@ -32,7 +32,7 @@ def grabber_lowers_block(draw: Draw) -> Description:
             kind="slide",
             anchor=(0.0, 0.0, 0.0),
             axis=(0.0, 0.0, 1.0),
-            drive=((0.0, 0.0), (0.3, 0.0), (1.6, -drop + 0.002), (1.9, -drop + 0.002), (3.0, -drop + 0.6)),
+            drive=((0.0, 0.0), (0.1, 0.0), (1.3, -drop + 0.002), (1.6, -drop + 0.002), (3.0, -drop + 0.6)),
         ),
     )
     block = Thing(
@@ -44,7 +44,7 @@ def grabber_lowers_block(draw: Draw) -> Description:
             kind="slide",
             anchor=(0.0, 0.0, 0.0),
             axis=(0.0, 0.0, 1.0),
-            drive=((0.0, 0.0), (0.3, 0.0), (1.6, -drop + 0.002), (20.0, -drop + 0.002)),
+            drive=((0.0, 0.0), (0.1, 0.0), (1.3, -drop + 0.002), (20.0, -drop + 0.002)),
         ),
     )
     return Description(
