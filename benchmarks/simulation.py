@@ -10,7 +10,7 @@ depth and segmentation of every frame through the same camera; it has neither mo
 
 "one at a time": one process; ours renders in one thread, MuJoCo's rasteriser uses every core by itself, and its
 context, which every new model needs, is not counted. "a process a core": as clips are made in production; the context
-counts.
+counts. "without motion": frame by frame, so that both draw the same images.
 """
 
 import json
@@ -34,6 +34,7 @@ from phys4d_kedro.simulation.generate import ClipKey, Simulation, build_scene, d
 from phys4d_kedro.simulation.randomization import Draw
 from phys4d_kedro.simulation.rendering.renderer import RenderOutput, load_kernels, render
 from phys4d_kedro.simulation.rendering.scene import RenderScene
+from phys4d_kedro.simulation.rendering.stretches import part
 from phys4d_kedro.simulation.solvers.model import build_model
 
 SIZES = (64, 256)
@@ -44,6 +45,7 @@ SHADOWS = {"MuJoCo": 4096, "MuJoCo, shadow map of 1024": 1024, "MuJoCo, no shado
 ROUNDS, TOGETHER_ROUNDS = 5, 3
 CORES = os.cpu_count() or 1
 THREADED = "ours, a thread a core"
+ALONE = "ours, without motion, a thread a core"
 NEAR, FAR = 0.05, 50.0
 
 Timing = tuple[float, float]
@@ -82,7 +84,7 @@ def measure(size: int) -> dict[str, Any]:
         **{**parameters("simulation"), "scenes": list(SCENES), "height": size, "width": size, "frames": 17}
     )
     clips: dict[str, list[Timing]] = {name: [] for name in ("ours", *SHADOWS)}
-    images: dict[str, list[float]] = {name: [] for name in ("ours", THREADED, *SHADOWS)}
+    images: dict[str, list[float]] = {name: [] for name in ("ours", THREADED, ALONE, *SHADOWS)}
     agreement = []
     for number in range(len(SCENES)):
         key = ClipKey("train", number, 0, 0)
@@ -95,6 +97,7 @@ def measure(size: int) -> dict[str, Any]:
             draw = partial(render, scene, size, size, samples=config.samples, seed=0)
             images["ours"].append(timed(draw)[0])
             images[THREADED].append(timed(partial(draw, threads=CORES))[0])
+            images[ALONE].append(timed(partial(draw_alone, config, scene))[0])
             for name, view in views.items():
                 clips[name].append(timed(partial(view.simulate_and_draw, config, key)))
                 images[name].append(timed(view.draw)[0])
@@ -119,7 +122,7 @@ def measure_images(height: int, width: int) -> dict[str, float]:
     """Milliseconds a frame of images alone, medians over rounds and scenes, variants in turn."""
     changes = {"scenes": list(SCENES), "height": height, "width": width, "frames": LARGE_FRAMES}
     config = SimulationConfig(**{**parameters("simulation"), **changes})
-    seconds: dict[str, list[float]] = {name: [] for name in ("ours", THREADED, *SHADOWS)}
+    seconds: dict[str, list[float]] = {name: [] for name in ("ours", THREADED, ALONE, *SHADOWS)}
     for number in range(len(SCENES)):
         simulation, scene = simulate(config, ClipKey("train", number, 0, 0))
         views = {name: MujocoView(simulation, scene, (height, width), shadow) for name, shadow in SHADOWS.items()}
@@ -127,6 +130,7 @@ def measure_images(height: int, width: int) -> dict[str, float]:
         for _ in range(ROUNDS):
             seconds["ours"].append(timed(draw)[0])
             seconds[THREADED].append(timed(partial(draw, threads=CORES))[0])
+            seconds[ALONE].append(timed(partial(draw_alone, config, scene))[0])
             for name, view in views.items():
                 seconds[name].append(timed(view.draw)[0])
         for view in views.values():
@@ -163,6 +167,12 @@ def simulate(config: SimulationConfig, key: ClipKey) -> tuple[Simulation, Render
     simulation = draw_simulation(config, key)
     scene, _ = build_scene(config, simulation, Draw(key.rng(config.seed, 2, 0)), key)
     return simulation, scene
+
+
+def draw_alone(config: SimulationConfig, scene: RenderScene) -> None:
+    """What MuJoCo draws, no more: a frame by itself has RGB, depth and instances, but no motion."""
+    for t in range(scene.frames):
+        render(part(scene, t, t + 1), config.height, config.width, samples=config.samples, seed=0, threads=CORES)
 
 
 class MujocoView:
