@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from phys4d_kedro.simulation.description import Description
+from phys4d_kedro.simulation.physics import roll_out
 from phys4d_kedro.simulation.randomization import Draw
 from phys4d_kedro.simulation.scenes import SCENES
 from phys4d_kedro.simulation.solvers.world import World
@@ -100,6 +101,18 @@ class TestOutcomes:
         _, things = watched("marble_run", seed, 2.1)
         height = things["marble"][:, 2, 3]
         assert height[-1] < height[0] - 0.3
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", ["ball_in_hammock", "ball_on_sponge"])
+def test_a_ball_stays_on_what_gives_way(name: str, seed: int) -> None:
+    """Until after it was deepest in: it never gets through."""
+    description = SCENES[name].declare(Draw(np.random.default_rng(seed)))
+    rollout = roll_out(description, frames=9, fps=8)
+    ball = rollout.poses[:, rollout.thing_of_part.index(len(description.things) - 1), :3, 3]
+    for place, vertices in zip(ball, rollout.surfaces[0].surface.vertices, strict=True):
+        under = vertices[np.linalg.norm(vertices[:, :2] - place[:2], axis=1) < 0.08]
+        assert len(under) == 0 or place[2] > np.median(under[:, 2])
 
 
 def test_helpers_measure_what_they_say() -> None:

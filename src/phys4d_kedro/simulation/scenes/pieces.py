@@ -14,11 +14,19 @@ from phys4d_kedro.simulation.rendering.scene import Box, Cylinder, Sphere
 GAP = 0.0005  # between things at the start, which must not overlap
 
 
-def make_ball(draw: Draw, name: str, radius: float, at: Vector, speed: float = 0.0) -> Thing:
+def make_ball(
+    draw: Draw,
+    name: str,
+    radius: float,
+    at: Vector,
+    speed: float = 0.0,
+    *,
+    kinds: Sequence[str] = tuple(SUBSTANCES),
+) -> Thing:
     """A ball that starts with `speed` along x, rolling."""
     return Thing(
         name=name,
-        substance=draw_substance(draw, name, size=2 * radius),
+        substance=draw_substance(draw, name, size=2 * radius, kinds=kinds),
         parts=[Part(shape=Sphere(radius=radius))],
         position=at,
         rotation=(draw.uniform(f"{name}.turn_x", 0, 360), draw.uniform(f"{name}.turn_y", 0, 360), 0.0),

@@ -44,6 +44,7 @@ def ball_in_hammock(draw: Draw) -> Description:
             draw.uniform("y", -0.12, 0.12),
             height + radius + draw.uniform("drop", 0.2, 0.4),
         ),
+        kinds=("rubber", "wooden", "plastic"),  # heavier ones slip between the cloth's vertices
     )
     return Description(
         things=[stand, ball],
