@@ -88,6 +88,12 @@ class TestJoints:
         with pytest.raises(ConfigurationError, match="'wall'"):
             rolled(2, 10, things=[lost])
 
+    @pytest.mark.parametrize("ends", [{"start": "wall"}, {"end": "wall"}])
+    def test_a_rope_tied_to_nothing_is_refused(self, ends: dict[str, str]) -> None:
+        rope = Rope(name="rope", substance=stuff(), points=[(0, 0, 1), (0.3, 0, 1)], radius=0.02, **ends)
+        with pytest.raises(ConfigurationError, match="'wall'"):
+            rolled(2, 10, ropes=[rope])
+
 
 class TestMagnets:
     def test_two_dipoles_on_one_axis(self) -> None:

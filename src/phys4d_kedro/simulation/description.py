@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.simulation.randomization import Substance
 from phys4d_kedro.simulation.rendering.scene import Colour, Material, Mesh, Shape
 
@@ -267,6 +268,13 @@ class Description:
     def elements(self) -> "Sequence[Thing | Rope | Cloth | SoftBody | Matter]":
         """What a second take may start elsewhere, in order."""
         return [*self.things, *self.ropes, *self.cloths, *self.soft_bodies, *self.matter]
+
+    def index_of(self, name: str) -> int:
+        """Place of a thing among the things. Raises ConfigurationError where there is none of that name."""
+        names = [thing.name for thing in self.things]
+        if name not in names:
+            raise ConfigurationError(f"scene: no thing is named '{name}'; there are {', '.join(names)}")
+        return names.index(name)
 
     @property
     def instances(self) -> list[str]:

@@ -57,7 +57,7 @@ def stage(description: Description, rollout: Rollout, camera: CameraPath, draw: 
     frames = len(rollout.poses)
     still = np.broadcast_to(np.eye(4), (frames, 1, 4, 4))
     deforming = np.broadcast_to(np.eye(4), (frames, len(rollout.surfaces), 4, 4))
-    first_volume = 1 + sum(not thing.fixed for thing in description.things) + len(rollout.surfaces)
+    first_volume = 1 + len(description.instances)
     return RenderScene(
         bodies=bodies,
         poses=np.concatenate([still, rollout.poses, deforming], axis=1),

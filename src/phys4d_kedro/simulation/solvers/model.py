@@ -20,7 +20,7 @@ from phys4d_kedro.simulation.solvers.transforms import join, place_xml, transfor
 # Seconds a step. Contacts last some eight steps; meshes of many points step in longer ones.
 RIGID_TIMESTEP, FLEXIBLE_TIMESTEP = 0.0005, 0.001
 _CONTACT_FREQUENCY = 0.4  # of a contact, in 1 / timestep
-# Of the light links of a rope: softer contacts, which do not throw back; else their sum can gain energy.
+# Of the light links of a rope: softer contacts with the ground, and none that throw back; else they can gain energy.
 _ROPE_SOFTNESS, _ROPE_RESTITUTION = 0.4, 0.05
 # A drive is a servo of this inertia (kg, or kg m^2), far above that of what it moves, and natural frequency (1/s).
 _DRIVE_INERTIA, _DRIVE_FREQUENCY = 50.0, 200.0
@@ -28,7 +28,7 @@ _DRIVE_INERTIA, _DRIVE_FREQUENCY = 50.0, 200.0
 
 @dataclass(frozen=True)
 class _Geom:
-    """A geom in a contact: name, what it is made of, whether it moves, and the natural frequency of its contacts."""
+    """A geom in a contact: name, what it is made of, whether it moves, natural frequency of its contact with the ground."""
 
     name: str
     substance: Substance
@@ -55,14 +55,6 @@ def timestep(description: Description) -> float:
 def contact_frequency(description: Description) -> float:
     """Natural frequency of a contact, 1/s: 800 where all is rigid, so that a contact lasts about 4 ms."""
     return _CONTACT_FREQUENCY / timestep(description)
-
-
-def thing_named(description: Description, name: str) -> int:
-    """Index of a thing. Raises ConfigurationError where there is none of that name."""
-    names = [thing.name for thing in description.things]
-    if name not in names:
-        raise ConfigurationError(f"scene: no thing is named '{name}'; there are {', '.join(names)}")
-    return names.index(name)
 
 
 def _xml(description: Description) -> str:
@@ -101,7 +93,7 @@ def _body(description: Description, index: int) -> str:
     place = transform_of(thing.position, thing.rotation)
     parent = np.eye(4)
     if thing.joint and thing.joint.to:
-        other = description.things[thing_named(description, thing.joint.to)]
+        other = description.things[description.index_of(thing.joint.to)]
         parent = transform_of(other.position, other.rotation)
     inner = [_geom(index, number, part, thing) for number, part in enumerate(thing.solid_parts)]
     inner += [_body(description, child) for child in _children(description, thing.name)]
@@ -174,20 +166,17 @@ def _pairs(description: Description) -> Iterator[str]:
             continue
         for one in group:
             for other in others:
-                if one.substance and other.substance:
-                    yield pair_xml(one.name, other.name, one.substance, other.substance, frequency)
+                yield pair_xml(one.name, other.name, one.substance, other.substance, frequency)
 
 
 def _joined(description: Description) -> set[tuple[int, int]]:
     """Pairs of groups (things, then ropes) that a joint or a knot holds together, which do not collide."""
     pairs = {
-        (thing_named(description, thing.joint.to), i)
+        (description.index_of(thing.joint.to), i)
         for i, thing in enumerate(description.things)
         if thing.joint and thing.joint.to
     }
     things = len(description.things)
     for r, rope in enumerate(description.ropes):
-        pairs |= {
-            (thing_named(description, end), things + r) for end in (rope.start, rope.end) if end and end != "world"
-        }
+        pairs |= {(description.index_of(end), things + r) for end in (rope.start, rope.end) if end and end != "world"}
     return pairs | {(j, i) for i, j in pairs}

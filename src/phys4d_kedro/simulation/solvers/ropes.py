@@ -37,9 +37,9 @@ def body_xml(description: Description, index: int) -> str:
     free = "<freejoint/>"
     if rope.start is not None:
         free = ""
-        for thing in description.things:
-            if thing.name == rope.start:
-                parent = transform_of(thing.position, thing.rotation)
+        if rope.start != "world":
+            thing = description.things[description.index_of(rope.start)]
+            parent = transform_of(thing.position, thing.rotation)
     xml = ""
     for k in reversed(range(len(frames))):
         before = frames[k - 1] if k else parent
@@ -61,8 +61,7 @@ def end_xml(description: Description, index: int) -> str:
         return ""
     points = link_points(rope)
     length = float(np.linalg.norm(points[-1] - points[-2]))
-    names = [thing.name for thing in description.things]
-    other = "" if rope.end == "world" else f' body2="{names.index(rope.end)}"'
+    other = "" if rope.end == "world" else f' body2="{description.index_of(rope.end)}"'
     return (
         f'<connect body1="rope{index}.{len(points) - 2}"{other} anchor="{join([0, 0, length])}" '
         'solref="0.002 1" solimp="0.99 0.99 0.001"/>'

@@ -38,6 +38,7 @@ class World:
         self.model = build_model(description)
         self.data = mujoco.MjData(self.model)
         self._steps = 0
+        self._flexes = self._flex_bodies()
         self._set_state(nudge)
         mujoco.mj_forward(self.model, self.data)
         rigid = [contact.dist for contact in self.data.contact if min(contact.geom) >= 0]
@@ -45,7 +46,6 @@ class World:
             raise BadDrawError("things overlap at the start", f"by {-deepest * 1000:.0f} mm")
         self._bodies = np.array([self.model.body(f"{i}").id for i in range(len(description.things))], dtype=int)
         self._magnets = [i for i, thing in enumerate(description.things) if thing.magnet]
-        self._flexes = self._flex_bodies()
         self._before = [self._flex_vertices(f) for f in range(len(self._flexes))]
         self._outside = np.zeros((len(description.things), 6))
         self._busy = bool(
@@ -139,10 +139,10 @@ class World:
                 self._set_thing(index, thing, shifts[index])
         first = len(things) + len(self._description.ropes)
         for f, shift in enumerate(shifts[first : first + self.model.nflex]):
-            for body in self._flex_bodies()[f]:
-                if address := self.model.body_dofnum[body]:
+            for body in self._flexes[f]:
+                if freedoms := self.model.body_dofnum[body]:
                     start = self.model.jnt_qposadr[self.model.body_jntadr[body]]
-                    self.data.qpos[start : start + address] += shift
+                    self.data.qpos[start : start + freedoms] += shift
 
     def _set_thing(self, index: int, thing: Thing, shift: NDArray[np.float64]) -> None:
         import mujoco
