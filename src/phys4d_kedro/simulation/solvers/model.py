@@ -28,7 +28,7 @@ _DRIVE_INERTIA, _DRIVE_FREQUENCY = 50.0, 200.0
 
 @dataclass(frozen=True)
 class _Geom:
-    """A geom in a contact: name, what it is made of, whether it moves, natural frequency of its contact with the ground."""
+    """A geom in a contact: name, substance, whether it moves, and natural frequency of its contact with the ground."""
 
     name: str
     substance: Substance
