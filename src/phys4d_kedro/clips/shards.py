@@ -100,7 +100,11 @@ class _Writer:
         share = self._share(source)
         with _progress(sum(len(self._clips(source, k)) for k in share), source.description) as bar:
             make = partial(_encoded, source.make, self.coding)
-            with closing(map_in_order(make, self._missing(source, share, bar), jobs=jobs, backend=backend)) as made:
+            with closing(
+                map_in_order(
+                    make, self._missing(source, share, bar), jobs=jobs, backend=backend, together=source.together
+                )
+            ) as made:
                 for k, clips in groupby(made, key=lambda numbered: numbered[0] // self.clips_per_shard):
                     self._write(_name(k), self._fingerprint(source, k), _counted(clips, bar))
         self._finish(source, self._count(source))

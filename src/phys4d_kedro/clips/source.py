@@ -26,7 +26,7 @@ class ClipSource:
     would come out the same; `make(i)` makes clip i and depends on nothing but i, so that any process can make any clip.
     `make` must be picklable (a module-level function under functools.partial, or a callable dataclass) and may raise a
     Phys4DError to stop the run. `share` = (index, machines) says which shards this machine makes: those whose number
-    modulo `machines` is `index`.
+    modulo `machines` is `index`. A process gets `together` successive clips at a time, which may share costly work.
     """
 
     count: int
@@ -34,6 +34,7 @@ class ClipSource:
     make: Callable[[int], Clip]
     description: str
     share: tuple[int, int] = (0, 1)
+    together: int = 1
 
     def __len__(self) -> int:
         return self.count
@@ -51,9 +52,11 @@ def check_backend(backend: str) -> None:
 
 
 def map_in_order(
-    function: Callable[[Task], Result], tasks: Iterable[Task], *, jobs: int, backend: Backend
+    function: Callable[[Task], Result], tasks: Iterable[Task], *, jobs: int, backend: Backend, together: int = 1
 ) -> Generator[Result, None, None]:
     """`map`, by `jobs` processes (-1: one a processor) of this machine (`loky`) or of a Ray cluster (`ray`).
+
+    Each process gets `together` successive tasks at a time.
 
     Tasks are taken as processes become free, so they may be many and costly to find. Closing the generator
     stops the processes.
@@ -61,12 +64,14 @@ def map_in_order(
     import joblib
 
     if backend == "ray":
-        yield from _on_ray(function, tasks, jobs)
+        yield from _on_ray(function, tasks, jobs, together)
     elif jobs == 1:
         yield from map(function, tasks)
     else:
         failures: list[Exception] = []
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
+        parallel = joblib.Parallel(
+            n_jobs=jobs, return_as="generator", batch_size=together, pre_dispatch=f"{2 * together}*n_jobs"
+        )
         yield from parallel(joblib.delayed(function)(task) for task in _until_failure(tasks, failures))
         if failures:
             raise failures[0]
@@ -80,7 +85,7 @@ def _until_failure(tasks: Iterable[Task], failures: list[Exception]) -> Iterator
         failures.append(error)
 
 
-def _on_ray(function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int) -> Iterator[Result]:
+def _on_ray(function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, together: int) -> Iterator[Result]:
     """By the processors of the cluster that RAY_ADDRESS names (none: of this machine), a batch at a time: joblib's Ray
     backend hands out no results before all are there."""
     import joblib
@@ -92,6 +97,6 @@ def _on_ray(function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
         ray.init()
     processors = jobs if jobs > 0 else int(ray.cluster_resources()["CPU"])
     remaining = iter(tasks)
-    with joblib.Parallel(n_jobs=processors, backend="ray") as parallel:
+    with joblib.Parallel(n_jobs=processors, batch_size=together, backend="ray") as parallel:
         while batch := list(islice(remaining, _CLUSTER_TASKS * processors)):
             yield from parallel(joblib.delayed(function)(task) for task in batch)

@@ -1,5 +1,6 @@
 """Parameters of the simulation."""
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -104,6 +105,10 @@ class SimulationConfig(BaseModel):
         ge=1, le=MOST_SAMPLES, description="Rays a pixel for the colours; annotations always take one."
     )
     scenes: SceneNames = Field(description="Names of the scenes to simulate, in turn; or all: those not in `unseen`.")
+    turns: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        {},
+        description="How many turns, by category, its scenes take for one of the others', such as those slow to make.",
+    )
     camera: CameraConfig
     take_perturbation: float = Field(
         ge=0,
@@ -128,6 +133,18 @@ class SimulationConfig(BaseModel):
         apart = unseen.get("scenes", []) if isinstance(unseen, dict) else getattr(unseen, "scenes", [])
         return data | {"scenes": [name for name in SCENES if name not in apart]}
 
+    @field_validator("turns")
+    @classmethod
+    def _known_categories(cls, turns: dict[str, int]) -> dict[str, int]:
+        if not turns:
+            return turns
+        from phys4d_kedro.simulation.scenes import SCENES
+
+        categories = sorted({scene.category for scene in SCENES.values()})
+        if unknown := sorted(set(turns) - set(categories)):
+            raise ValueError(f"no categories {', '.join(unknown)}; there are {', '.join(categories)}")
+        return turns
+
     @field_validator("unseen")
     @classmethod
     def _in_no_other_split(cls, unseen: UnseenConfig | None, info: ValidationInfo) -> UnseenConfig | None:
@@ -138,6 +155,15 @@ class SimulationConfig(BaseModel):
             )
         return unseen
 
+    @cached_property
+    def _scenes_in_turn(self) -> list[str]:
+        if not self.turns:
+            return self.scenes
+        from phys4d_kedro.simulation.scenes import SCENES
+
+        turns = {name: self.turns.get(SCENES[name].category, 1) for name in self.scenes}
+        return [name for turn in range(max(turns.values())) for name in self.scenes if turn < turns[name]]
+
     def split(self, name: Split) -> SplitConfig | None:
         """The size of a split; None where it has no clips. The gallery has a clip of every scene."""
         splits = {"train": self.train, "validation": self.validation, "heldout": self.heldout, "unseen": self.unseen}
@@ -146,5 +172,5 @@ class SimulationConfig(BaseModel):
     def scenes_of(self, split: Split) -> list[str]:
         """The scenes that a split's clips show in turn."""
         if split != "unseen":
-            return self.scenes
+            return self._scenes_in_turn
         return self.unseen.scenes if self.unseen else []

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import numpy as np
@@ -82,7 +82,9 @@ class View:
 def simulation_source(config: SimulationConfig, split: Split) -> ClipSource:
     """The clips of a split, yet to be made; none where the split is not configured."""
     sizes = config.split(split)
-    settings = config.model_dump(exclude={"scenes", "train", "validation", "heldout", "unseen", "machines", "quality"})
+    settings = config.model_dump(
+        exclude={"scenes", "turns", "train", "validation", "heldout", "unseen", "machines", "quality"}
+    )
     identity = [_VERSION, settings, split, config.scenes_of(split), sizes and sizes.model_dump()]
     return ClipSource(
         count=sizes.clips if sizes else 0,
@@ -90,6 +92,7 @@ def simulation_source(config: SimulationConfig, split: Split) -> ClipSource:
         make=partial(_make, config, split),
         description=f"Simulating {split} clips",
         share=(config.machines.index, config.machines.count),
+        together=sizes.views * sizes.takes if sizes else 1,
     )
 
 
@@ -114,7 +117,16 @@ def make_clip(config: SimulationConfig, key: ClipKey) -> Clip:
 
 
 def draw_simulation(config: SimulationConfig, key: ClipKey) -> Simulation:
-    """Draw configurations until one can be simulated; for the second take, also draw starts beside its start."""
+    """Draw configurations until one can be simulated; for the second take, also draw starts beside its start.
+
+    A process keeps the last simulation of each take for the views that follow.
+    """
+    return _simulation(config.model_dump_json(), replace(key, view=0))
+
+
+@lru_cache(maxsize=2)
+def _simulation(configuration: str, key: ClipKey) -> Simulation:
+    config = SimulationConfig.model_validate_json(configuration)
     name = _scene_of(config, key)
 
     def first_take(attempt: int) -> tuple[Draw, Description, Rollout]:
