@@ -18,6 +18,7 @@ from phys4d_kedro.simulation.surface_points import follow
 # Log depth. On flat surfaces, most of any clip, samples between pixels err by rounding alone (1e-7). Where the nearest
 # pixels miss what is thinner than a pixel, none of them has its depth.
 _MEDIAN_RESIDUAL = 1e-5
+_CURVED_RESIDUAL = 1e-4  # up to here, interpolation on a curved surface that fills the image may explain it
 _LARGE_RESIDUAL, _LARGE_SHARE = 0.05, 0.05
 
 
@@ -81,7 +82,8 @@ def check_images(
 
     Raises:
         InvalidClipError: flat surfaces contradict themselves; names `what` they are.
-        BadDrawError: too many outlines, and things thinner than a pixel, for depth to be read between pixels.
+        BadDrawError: too many outlines, curved surfaces, or things thinner than a pixel, for depth to be read between
+            pixels.
     """
     distance, way = torch.from_numpy(depth), torch.from_numpy(motion).movedim(-1, -3)
     residual, known = warp_residual(distance[:-1], distance[1:], way, torch.from_numpy(motion_valid))
@@ -89,7 +91,11 @@ def check_images(
         return
     worst = max(float(step[seen].median()) for step, seen in zip(residual, known, strict=True) if seen.any())
     if worst > _MEDIAN_RESIDUAL:
-        raise InvalidClipError(f"{what}: depth and motion disagree (log residual: median of a step up to {worst:.2g})")
+        if worst > _CURVED_RESIDUAL:
+            raise InvalidClipError(
+                f"{what}: depth and motion disagree (log residual: median of a step up to {worst:.2g})"
+            )
+        raise BadDrawError("little but curved surfaces in view, where depth and motion are coarse")
     large = _nearest_residual(distance, way, known & (residual > _LARGE_RESIDUAL)) > _LARGE_RESIDUAL
     share = float(large.sum()) / float(known.sum())
     if share > _LARGE_SHARE:

@@ -1,6 +1,31 @@
 """Parameters of backbones and heads."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class LoadingConfig(BaseModel):
+    """How a backbone is loaded: precision, devices, and what saves memory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dtype: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="Of all weights; bf16 is what 5B models are for."
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    device_map: str | None = Field(
+        None, description="auto or balanced spreads the transformer over several GPUs; null keeps it on one."
+    )
+    offload: Literal["none", "model", "group"] = Field(
+        "none",
+        description="model: each part is on the device only while it is used; group: the transformer's layers, too.",
+    )
+    tile_vae: bool = Field(False, description="Encode and decode in overlapping tiles: less memory for large frames.")
+    slice_vae: bool = Field(False, description="Encode and decode one clip of a batch at a time.")
+    gradient_checkpointing: bool = Field(
+        False, description="Compute activations again in the backward pass: less memory, a third more time."
+    )
 
 
 class NanoWanConfig(BaseModel):

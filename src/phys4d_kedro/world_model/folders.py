@@ -36,8 +36,8 @@ def resolve_folder(source: str | Path) -> Path:
         ) from error
 
 
-def read_model_index(folder: Path, *, family: str) -> dict[str, Any]:
-    """model_index.json of a complete pipeline folder of the family ('Wan', ...).
+def read_model_index(folder: Path, *, family: str = "") -> dict[str, Any]:
+    """model_index.json of a complete pipeline folder of the family ('Wan', ...; none: of any).
 
     Raises:
         CheckpointError: the file or a component is missing, or the folder holds another family.

@@ -1,11 +1,15 @@
 """What every video diffusion backbone offers, so that nothing outside its own file asks which family it is.
 
 Letters: B clips, C latent channels, t latent frames, h w latent rows and columns, T H W pixel frames, rows and columns,
-D feature width, L prompt tokens.
+h' w' rows and columns of tokens, D feature width, L prompt tokens.
+
+The noise level of a clip is a number in [0, 1], 0 for the clean clip and 1 for noise alone; each family maps it to its
+own timesteps.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 
@@ -13,25 +17,73 @@ LAYERS = 4  # how many depths of the transformer `Prediction.layers` shows
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What a batch of videos is generated from, as one family's transformer takes it.
+
+    `text` (B, L, text width): prompt embeddings. `text_mask` (B, L) bool: where they count; None: everywhere.
+    `frames`: the frames that are given, None where text is all: (B, C, k, h, w) latents of the first k latent frames
+    where the family puts clean latents in the place of noise, or (B, C', t, h, w), channels to put beside the noisy
+    ones, where it does that. `image` (B, N, width): embeddings of the first frame for cross-attention, in the models
+    that have it.
+    """
+
+    text: torch.Tensor
+    text_mask: torch.Tensor | None = None
+    frames: torch.Tensor | None = None
+    image: torch.Tensor | None = None
+
+    def to(self, device: torch.device | str) -> "Condition":
+        """The same on another device."""
+        return Condition(**{name: value.to(device) for name, value in self.tensors().items()})
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The fields that are there."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in named.items() if value is not None}
+
+    @staticmethod
+    def stack(parts: "list[Condition]") -> "Condition":
+        """Several conditions of one kind as one batch."""
+        return Condition(**{name: torch.cat([part.tensors()[name] for part in parts]) for name in parts[0].tensors()})
+
+
+@dataclass(frozen=True)
 class Prediction:
     """One pass of the transformer.
 
-    `velocity` (B, C, t, h, w): the prediction in the family's own parametrisation. `layers`: hidden tokens after each
-    quarter of the blocks, (B, t, h', w', D) each. `time_embedding` (B, t, h', w', D): what modulates the last of them.
+    `output` (B, C, t, h, w): the prediction in the family's own parametrisation (see `target`). The rest is there
+    where features were asked for: `layers`, hidden tokens after each quarter of the blocks, (B, t, h', w', D) each;
+    `shift` and `scale` (B, t, h', w', D), by which the transformer itself modulates the last of them, normed, before
+    its output projection: x (1 + scale) + shift. They carry the noise level.
     """
 
-    velocity: torch.Tensor
-    layers: tuple[torch.Tensor, ...]
-    time_embedding: torch.Tensor
+    output: torch.Tensor
+    layers: tuple[torch.Tensor, ...] = ()
+    shift: torch.Tensor | None = None
+    scale: torch.Tensor | None = None
 
     @property
     def features(self) -> torch.Tensor:
-        """The hidden tokens right before the output projection: the last of the layers."""
+        """The hidden tokens right before the last norm and the output projection: the last of the layers."""
         return self.layers[-1]
+
+
+class Stepper(Protocol):
+    """A sampler's way through the noise levels: `levels` falls, one a step; `step` takes the latents to the next."""
+
+    levels: list[float]
+
+    def step(self, output: torch.Tensor, index: int, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (B, C, t, h, w) at the level after `levels[index]`, from those at it and the transformer's output."""
+        ...
 
 
 class Backbone(Protocol):
     """A pretrained latent video diffusion transformer with its VAE and text encoder, each loaded when first used."""
+
+    family: str
+    folder: Path
+    device: torch.device
 
     @property
     def temporal_compression(self) -> int:
@@ -49,12 +101,30 @@ class Backbone(Protocol):
         ...
 
     @property
-    def transformer(self) -> torch.nn.Module:
-        """The denoising transformer."""
+    def takes_first_frame(self) -> bool:
+        """Whether the first frame can be given (image-to-video), beside the prompt."""
+        ...
+
+    @property
+    def transformer(self) -> Any:
+        """The denoising transformer, a diffusers ModelMixin."""
+        ...
+
+    @property
+    def lora_targets(self) -> list[str]:
+        """Names of the linear layers, as peft matches them, that LoRA adapts by default."""
         ...
 
     def fingerprint(self, *components: str) -> str:
         """SHA-256 over the files of the named components ('vae', 'text_encoder', 'tokenizer', 'transformer')."""
+        ...
+
+    def check_size(self, *, frames: int, height: int, width: int) -> None:
+        """Raise InvalidClipError unless videos of this size fit the model; names what would."""
+        ...
+
+    def latent_shape(self, *, frames: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """(C, t, h, w) of the latents of a video of this size."""
         ...
 
     def encode_video(self, rgb: torch.Tensor) -> torch.Tensor:
@@ -65,22 +135,46 @@ class Backbone(Protocol):
         """Normalised latents (B, C, t, h, w) -> (B, T, H, W, 3) uint8."""
         ...
 
-    def encode_prompts(self, prompts: list[str]) -> torch.Tensor:
-        """(B, L, text width) float32."""
+    def encode_condition(self, prompts: list[str], rgb: torch.Tensor | None, *, frames: int) -> Condition:
+        """The condition of B videos of `frames` pixel frames: prompts, and their first frames (B, k, H, W, 3) uint8.
+
+        Raises:
+            InvalidClipError: this model takes no first frame, or not k of them.
+        """
         ...
 
-    def add_noise(self, latents: torch.Tensor, noise: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
-        """Latents at `noise_level` (B,) in [0, 1]; frames that condition the video stay clean."""
+    def unconditional(self, condition: Condition, negative: str = "") -> Condition:
+        """The same with no prompt, or a negative one, for classifier-free guidance and its training."""
         ...
 
-    def target(self, latents: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """What `velocity` should be, for the denoising loss."""
+    def place_given(self, latents: torch.Tensor, condition: Condition) -> torch.Tensor:
+        """The latents with the frames that are given in the place of noise put there; else as they are."""
         ...
 
-    def loss_mask(self, latents: torch.Tensor) -> torch.Tensor:
+    def add_noise(
+        self, latents: torch.Tensor, noise: torch.Tensor, noise_level: torch.Tensor, condition: Condition
+    ) -> torch.Tensor:
+        """Latents at `noise_level` (B,); frames that are given in the place of noise stay clean."""
+        ...
+
+    def target(self, latents: torch.Tensor, noise: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+        """What `output` should be, for the denoising loss."""
+        ...
+
+    def to_clean(self, noisy: torch.Tensor, output: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
+        """The clean latents that `output` means; exact where it is the target."""
+        ...
+
+    def loss_mask(self, latents: torch.Tensor, condition: Condition) -> torch.Tensor:
         """(1, 1, t, 1, 1): 1 where a latent frame is noised and so counts in the denoising loss, else 0."""
         ...
 
-    def predict(self, noisy: torch.Tensor, noise_level: torch.Tensor, prompt_embeddings: torch.Tensor) -> Prediction:
-        """Run the transformer on latents at `noise_level` (B,)."""
+    def predict(
+        self, noisy: torch.Tensor, noise_level: torch.Tensor, condition: Condition, *, features: bool = False
+    ) -> Prediction:
+        """Run the transformer on latents at `noise_level` (B,); with `features`, show its insides too."""
+        ...
+
+    def stepper(self, steps: int, *, frames: int, height: int, width: int, generator: torch.Generator) -> Stepper:
+        """The scheduler of the model's folder, for videos of this size; a stochastic one draws from the generator."""
         ...

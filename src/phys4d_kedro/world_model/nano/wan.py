@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from phys4d_kedro.world_model.config import NanoWanConfig
+from phys4d_kedro.world_model.nano.text import build_tokenizer, text_encoder_config
 
 _TEMPORAL = 4
 _SPATIAL = 4
@@ -40,44 +41,10 @@ def build_nano_wan(folder: Path, config: NanoWanConfig, *, prompts: Iterable[str
     pipeline.save_pretrained(folder)
 
 
-def build_tokenizer(prompts: Iterable[str], length: int) -> Any:
-    """A T5-style Unigram tokenizer whose pieces are the prompts' words and all printable characters."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-    from transformers import T5TokenizerFast
-
-    words = sorted({word for prompt in prompts for word in prompt.split()})
-    characters = sorted({chr(code) for code in range(33, 127)} | {"▁"})
-    special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    # A word's score beats the sum of its characters', so known words stay whole.
-    pieces = [(f"▁{word}", -1.0) for word in words] + [(c, -10.0) for c in characters]
-    tokenizer = Tokenizer(models.Unigram(special + pieces, unk_id=2))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return T5TokenizerFast(
-        tokenizer_object=tokenizer,
-        extra_ids=0,
-        pad_token="<pad>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        model_max_length=length,
-    )
-
-
 def _text_encoder(config: NanoWanConfig, vocabulary: int) -> Any:
-    from transformers import UMT5Config, UMT5EncoderModel
+    from transformers import UMT5EncoderModel
 
-    sizes = UMT5Config(
-        vocab_size=vocabulary,
-        d_model=config.text_dim,
-        d_kv=16,
-        d_ff=2 * config.text_dim,
-        num_layers=1,
-        num_heads=2,
-        feed_forward_proj="gated-gelu",
-        dropout_rate=0.0,
-    )
-    return UMT5EncoderModel(sizes).eval()
+    return UMT5EncoderModel(text_encoder_config("umt5", config.text_dim, vocabulary)).eval()
 
 
 def _vae(config: NanoWanConfig) -> Any:
