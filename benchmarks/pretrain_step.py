@@ -30,7 +30,7 @@ from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.training.loop import fit
 from phys4d_kedro.training.objectives import masked_smooth_l1
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
-from phys4d_kedro.world_model.nano import build_nano_wan
+from phys4d_kedro.world_model.nano.wan import build_nano_wan
 
 ROUNDS, STEPS, CLIPS = 7, 12, 16
 
@@ -54,7 +54,6 @@ def measure(folder: Path) -> dict[str, float]:
         folder / "backbone", BackboneConfig(**parameters("backbone")).nano, prompts=clips.manifest["prompt"], seed=0
     )
     backbone = WanBackbone(folder / "backbone")
-    backbone.transformer.requires_grad_(False)
     labels = LabelReader(clips, memory=10**9)
     heads = new_heads(backbone, labels, settings.head, seed=0, **settings.head_sizes)
     latents = LatentCache(folder / "latents").fill([clips], backbone)
@@ -75,14 +74,15 @@ def measure(folder: Path) -> dict[str, float]:
 def bare(task: HeadsTask, batch: int) -> list[float]:
     """Forward of the frozen transformer, forward and backward of the heads, on tensors that are at hand."""
     indices = list(range(batch))
-    latents, prompts, labels = task.latents.latents(indices), task.latents.prompts(indices), task.labels.batch(indices)
+    latents, labels = task.latents.latents(indices), task.labels.batch(indices)
+    condition = task.latents.conditions(indices)
     depth, motion = task.heads["depth"], task.heads["motion"]
     depth_target, motion_target = depth.standardise(labels.depth), motion.standardise(labels.motion)
     level = torch.full((batch,), 0.5)
 
     def step() -> None:
         with torch.no_grad():
-            seen = task.backbone.predict(latents, level, prompts)
+            seen = task.backbone.predict(latents, level, condition, features=True)
         loss = masked_smooth_l1(depth(seen), depth_target, labels.depth_weight)
         loss = loss + masked_smooth_l1(motion(seen)[:, 1:], motion_target, labels.motion_weight)
         loss.backward()
@@ -115,7 +115,7 @@ def encoding(task: HeadsTask, clips: ClipStore, batch: int) -> list[float]:
 
     def step() -> None:
         task.backbone.encode_video(rgb)
-        task.backbone.encode_prompts(prompts)
+        task.backbone.encode_condition(prompts, rgb[:, :1], frames=rgb.shape[1])
         task.loss(list(range(batch)), torch.Generator().manual_seed(0))[0].backward()
 
     return [timed(step) for _ in range(3)][1:]

@@ -14,7 +14,7 @@ from phys4d_kedro.evaluation.baselines import Baselines, fit_baselines, median_d
 from phys4d_kedro.evaluation.predictors import RidgePredictor, StillPredictor, head_folders
 from phys4d_kedro.evaluation.reading import Reader, readout_seed
 from phys4d_kedro.training.latents import LatentSet
-from phys4d_kedro.world_model.backbones.base import Prediction
+from phys4d_kedro.world_model.backbones.base import Condition, Prediction
 
 
 class ColourModel:
@@ -22,14 +22,14 @@ class ColourModel:
 
     readings = 0
 
-    def read(self, clip: Clip, *, seed: int, encoded: tuple[torch.Tensor, torch.Tensor] | None = None) -> Prediction:
+    def read(self, clip: Clip, *, seed: int, encoded: tuple[torch.Tensor, Condition] | None = None) -> Prediction:
         self.readings += 1
         rgb = torch.from_numpy(clip.rgb[::4]).float().unflatten(1, (-1, 8)).unflatten(3, (-1, 8)).mean((2, 4)) / 255
         rows, columns = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in rgb.shape[1:3]), indexing="ij")
         place = torch.stack([rows, columns, rows * columns], -1).expand(*rgb.shape[:3], 3)
         noise = torch.randn(*rgb.shape[:3], 2, generator=torch.Generator().manual_seed(seed))
         features = torch.cat([rgb, place, 0.01 * noise], -1)[None]
-        return Prediction(velocity=features, layers=(features,), time_embedding=features)
+        return Prediction(features, (features,), shift=features, scale=features)
 
     def annotate(self, clip: Clip, reading: Prediction) -> Clip:
         raise NotImplementedError
@@ -37,9 +37,9 @@ class ColourModel:
 
 def reader_of(clips: ClipStore, folder: Path) -> Reader:
     """A reader of these clips whose cached latents say nothing."""
-    for name in ("latents", "prompts"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        save_file({"value": torch.zeros(1)}, folder / name / "0.safetensors")
+    for folder_name, name in (("latents", "latents"), ("prompts", "text")):
+        (folder / folder_name).mkdir(parents=True, exist_ok=True)
+        save_file({name: torch.zeros(1)}, folder / folder_name / "0.safetensors")
     keys = ["0"] * len(clips)
     return Reader(ColourModel(), LatentSet(folder, clips.ids, keys, keys), noise_seed=0)
 

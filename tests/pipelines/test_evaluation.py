@@ -33,7 +33,7 @@ from phys4d_kedro.training.heads import LabelReader, new_heads
 from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
 from phys4d_kedro.world_model.config import NanoWanConfig
-from phys4d_kedro.world_model.nano import build_nano_wan
+from phys4d_kedro.world_model.nano.wan import build_nano_wan
 from phys4d_kedro.world_model.world_model import WorldModel
 
 TINY_WAN = NanoWanConfig(

@@ -10,7 +10,7 @@ from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.training.video_autoencoder import calibrate_posterior, with_latent_statistics
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
 from phys4d_kedro.world_model.folders import write_with_component
-from phys4d_kedro.world_model.nano import build_nano_wan
+from phys4d_kedro.world_model.nano.wan import build_nano_wan
 from tests.factories import make_clip
 from tests.world_model.conftest import TINY
 

@@ -33,7 +33,13 @@ def test_cached_is_what_the_backbone_makes(tiny_backbone: Path, clips: ClipStore
     assert list(latents.clip_ids) == clips.ids
     expected = backbone.encode_video(torch.from_numpy(clips[3].rgb)[None])
     assert torch.equal(latents.latents([3]), expected)
-    assert torch.equal(latents.prompts([3]), backbone.encode_prompts([clips[3].prompt]))
+    first = torch.from_numpy(clips[3].rgb[:1])[None]
+    condition = backbone.encode_condition([clips[3].prompt], first, frames=clips[3].frames).tensors()
+    cached = latents.conditions([3]).tensors()
+    assert cached.keys() == condition.keys() == {"text", "frames"}
+    for name, value in condition.items():
+        assert torch.equal(cached[name], value)
+    assert latents.conditions([0, 2]).text.shape[0] == 2
     assert latents.latents([0, 2]).shape[0] == 2
 
 

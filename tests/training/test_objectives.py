@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from phys4d_kedro.training.objectives import (
-    flow_matching_loss,
+    denoising_loss,
     kl_divergence,
     masked_smooth_l1,
     reconstruction_loss,
@@ -38,7 +38,7 @@ def test_flow_matching_counts_noised_frames_only() -> None:
     velocity[:, :, 2] += 2
     mask = torch.ones(1, 1, 4, 1, 1)
     mask[:, :, 0] = 0
-    assert float(flow_matching_loss(velocity, target, mask)) == pytest.approx(4 / 3, rel=1e-5)
+    assert float(denoising_loss(velocity, target, mask)) == pytest.approx(4 / 3, rel=1e-5)
 
 
 def test_smooth_l1_is_quadratic_then_linear_and_ignores_weightless_pixels() -> None:

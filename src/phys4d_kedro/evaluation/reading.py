@@ -8,13 +8,13 @@ import torch
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.training.latents import LatentSet
-from phys4d_kedro.world_model.backbones.base import Prediction
+from phys4d_kedro.world_model.backbones.base import Condition, Prediction
 
 
 class VideoModel(Protocol):
     """What a `WorldModel` does here."""
 
-    def read(self, clip: Clip, *, seed: int, encoded: tuple[torch.Tensor, torch.Tensor] | None = None) -> Prediction:
+    def read(self, clip: Clip, *, seed: int, encoded: tuple[torch.Tensor, Condition] | None = None) -> Prediction:
         """One pass of the backbone over the clip."""
         ...
 
@@ -41,7 +41,7 @@ class Reader:
         """The reading of a clip of the cached set."""
         if self._last is None or self._last[0] is not clip:
             index = [self._index[clip.clip_id]]
-            encoded = self._latents.latents(index), self._latents.prompts(index)
+            encoded = self._latents.latents(index), self._latents.conditions(index)
             seed = readout_seed(self._noise_seed, clip.clip_id)
             self._last = clip, self._model.read(clip, seed=seed, encoded=encoded)
         return self._last[1]

@@ -149,8 +149,9 @@ class HeadsTask:
         noise = torch.randn(latents.shape, generator=generator).to(device)
         level = sample_noise_levels(len(indices), self.noise_shift, generator).to(device)
         with torch.no_grad():
-            noisy = self.backbone.add_noise(latents, noise, level)
-            seen = self.backbone.predict(noisy, level, self.latents.prompts(indices).to(device))
+            condition = self.latents.conditions(indices).to(device)
+            noisy = self.backbone.add_noise(latents, noise, level, condition)
+            seen = self.backbone.predict(noisy, level, condition, features=True)
         labels = self.labels.batch(indices)
         depth = masked_smooth_l1(
             depth_head(seen),

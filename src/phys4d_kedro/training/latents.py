@@ -1,7 +1,8 @@
-"""The cache of VAE latents and prompt embeddings, keyed by content, filled once by a node of its own.
+"""The cache of VAE latents and of conditions, keyed by content, filled once by a node of its own.
 
-    <folder>/latents/<key>.safetensors   key = hash of the clip's RGB and of the VAE
-    <folder>/prompts/<key>.safetensors   key = hash of the prompt and of the text side
+    <folder>/latents/<key>.safetensors   latents, and the first frame as a condition; key = hash of the clip's RGB, of
+                                         the VAE and image encoder, and of how the model takes a first frame
+    <folder>/prompts/<key>.safetensors   prompt embeddings; key = hash of the prompt and of the text side
     <folder>/index/<key>.json            the entries of one set of clips with one backbone
 
 Equal frames share an entry whatever else their clips hold, and a changed VAE never reads a stale latent.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.files import open_root, written_whole
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import CheckpointError, InvalidClipError
@@ -25,14 +27,15 @@ from phys4d_kedro.errors import CheckpointError, InvalidClipError
 if TYPE_CHECKING:  # torch is loaded when a cache is used, not when a pipeline that names it is listed
     import torch
 
-    from phys4d_kedro.world_model.backbones.base import Backbone
+    from phys4d_kedro.world_model.backbones.base import Backbone, Condition
 
 _TEXT_SIDE = ("text_encoder", "tokenizer")
+_IMAGE_SIDE = ("vae", "image_encoder", "image_processor")
 
 
 @dataclass(frozen=True)
 class LatentSet:
-    """The latents and prompt embeddings of a set of clips, in its order, read when asked for."""
+    """The latents and conditions of a set of clips, in its order, read when asked for."""
 
     folder: Path
     clip_ids: Sequence[str]
@@ -46,13 +49,18 @@ class LatentSet:
         """Normalised latents (B, C, t, h, w) float32."""
         import torch
 
-        return torch.stack([_read(self.folder / "latents", self.latent_keys[i]) for i in indices])
+        return torch.cat([_read(self.folder / "latents", self.latent_keys[i])["latents"] for i in indices])
 
-    def prompts(self, indices: Sequence[int]) -> torch.Tensor:
-        """Prompt embeddings (B, L, text width) float32."""
-        import torch
+    def conditions(self, indices: Sequence[int]) -> Condition:
+        """What each clip would be generated from: its prompt, and its first frame where the model takes one."""
+        from phys4d_kedro.world_model.backbones.base import Condition
 
-        return torch.stack([_read(self.folder / "prompts", self.prompt_keys[i]) for i in indices])
+        parts = []
+        for i in indices:
+            first_frame = _read(self.folder / "latents", self.latent_keys[i])
+            del first_frame["latents"]
+            parts.append(Condition(**first_frame, **_read(self.folder / "prompts", self.prompt_keys[i])))
+        return Condition.stack(parts)
 
 
 class LatentCache:
@@ -70,24 +78,33 @@ class LatentCache:
             InvalidClipError: the clips are not all of one size and length.
             StorageFullError: the disk is full; entries already made are kept.
         """
-        import torch
-
         _check_sizes(sets)
-        vae, text = backbone.fingerprint("vae"), backbone.fingerprint(*_TEXT_SIDE)
+        image, text = _image_side(backbone), backbone.fingerprint(*_TEXT_SIDE)
         entries = []
         members = [(clips, clip_id) for clips in sets for clip_id in clips.ids]
         for clips, clip_id in tqdm(members, desc="Encoding latents", unit="clip"):
             clip = clips.read(clip_id, keys=["rgb"])
-            rgb = torch.from_numpy(clip.rgb)
-            key = hashlib.sha256(vae.encode() + str(tuple(rgb.shape)).encode() + clip.rgb.tobytes()).hexdigest()
-            if not (self.folder / "latents" / f"{key}.safetensors").exists():
-                _write(self.folder / "latents", key, backbone.encode_video(rgb[None])[0])
+            key = hashlib.sha256(f"{image}{clip.rgb.shape}".encode() + clip.rgb.tobytes()).hexdigest()
             prompt_key = hashlib.sha256(text.encode() + clip.prompt.encode()).hexdigest()
-            if not (self.folder / "prompts" / f"{prompt_key}.safetensors").exists():
-                _write(self.folder / "prompts", prompt_key, backbone.encode_prompts([clip.prompt])[0])
+            self._encode(clip, key, prompt_key, backbone)
             entries.append((clip_id, key, prompt_key))
-        _write_whole(self._index(sets, vae, text), json.dumps(entries).encode())
+        _write_whole(self._index(sets, image, text), json.dumps(entries).encode())
         return self.open(sets, backbone)
+
+    def _encode(self, clip: Clip, key: str, prompt_key: str, backbone: Backbone) -> None:
+        """Write what is not there yet of one clip."""
+        import torch
+
+        seen = (self.folder / "latents" / f"{key}.safetensors").exists()
+        if seen and (self.folder / "prompts" / f"{prompt_key}.safetensors").exists():
+            return
+        rgb = torch.from_numpy(clip.rgb)[None]
+        first = rgb[:, :1] if backbone.takes_first_frame and not seen else None
+        condition = backbone.encode_condition([clip.prompt], first, frames=clip.frames).tensors()
+        text = {name: condition.pop(name) for name in ("text", "text_mask") if name in condition}
+        _write(self.folder / "prompts", prompt_key, text)
+        if not seen:
+            _write(self.folder / "latents", key, {"latents": backbone.encode_video(rgb), **condition})
 
     def open(self, sets: Sequence[ClipStore], backbone: Backbone) -> LatentSet:
         """The cached entries of sets of clips, in their order.
@@ -95,7 +112,7 @@ class LatentCache:
         Raises:
             CheckpointError: this set was not encoded with this backbone.
         """
-        path = self._index(sets, backbone.fingerprint("vae"), backbone.fingerprint(*_TEXT_SIDE))
+        path = self._index(sets, _image_side(backbone), backbone.fingerprint(*_TEXT_SIDE))
         if not path.exists():
             raise CheckpointError(
                 f"{self.folder} holds no latents of these clips made by this backbone's VAE and text encoder; run the "
@@ -104,9 +121,15 @@ class LatentCache:
         clip_ids, latent_keys, prompt_keys = zip(*json.loads(path.read_text()), strict=True)
         return LatentSet(self.folder, clip_ids, latent_keys, prompt_keys)
 
-    def _index(self, sets: Sequence[ClipStore], vae: str, text: str) -> Path:
-        key = hashlib.sha256(":".join([*(clips.fingerprint for clips in sets), vae, text]).encode()).hexdigest()
+    def _index(self, sets: Sequence[ClipStore], image: str, text: str) -> Path:
+        key = hashlib.sha256(":".join([*(clips.fingerprint for clips in sets), image, text]).encode()).hexdigest()
         return self.folder / "index" / f"{key}.json"
+
+
+def _image_side(backbone: Backbone) -> str:
+    """Hash of all that decides what becomes of frames."""
+    way = f"{backbone.family}:{backbone.takes_first_frame}:{backbone.transformer.config.in_channels}"
+    return hashlib.sha256(f"{backbone.fingerprint(*_IMAGE_SIDE)}:{way}".encode()).hexdigest()
 
 
 def _check_sizes(sets: Sequence[ClipStore]) -> None:
@@ -123,16 +146,17 @@ def _check_sizes(sets: Sequence[ClipStore]) -> None:
             )
 
 
-def _read(folder: Path, key: str) -> torch.Tensor:
+def _read(folder: Path, key: str) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
-    return load_file(folder / f"{key}.safetensors")["value"]
+    return load_file(folder / f"{key}.safetensors")
 
 
-def _write(folder: Path, key: str, value: torch.Tensor) -> None:
+def _write(folder: Path, key: str, values: dict[str, torch.Tensor]) -> None:
     from safetensors.torch import save
 
-    _write_whole(folder / f"{key}.safetensors", save({"value": value.detach().cpu().contiguous()}))
+    kept = {name: value.detach().cpu().contiguous() for name, value in values.items()}
+    _write_whole(folder / f"{key}.safetensors", save(kept))
 
 
 def _write_whole(path: Path, content: bytes) -> None:

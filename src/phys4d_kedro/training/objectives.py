@@ -18,9 +18,9 @@ def sample_noise_levels(batch: int, shift: float, generator: torch.Generator) ->
     return shift * u / (1 + (shift - 1) * u)
 
 
-def flow_matching_loss(velocity: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of velocities (B, C, t, h, w) over the frames where mask (1, 1, t, 1, 1) is 1."""
-    error = (velocity - target).square() * mask
+def denoising_loss(output: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of the transformer's output (B, C, t, h, w) where mask (1, 1, t, 1, 1) is 1."""
+    error = (output - target).square() * mask
     return error.mean() / mask.mean()
 
 

@@ -23,10 +23,12 @@ from phys4d_kedro.training.heads import HeadsTask, LabelReader, new_heads
 from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.training.loop import fit
 from phys4d_kedro.training.video_autoencoder import AutoencoderTask, calibrate_posterior, with_latent_statistics
+from phys4d_kedro.world_model.backbones import load_backbone
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
+from phys4d_kedro.world_model.config import LoadingConfig
 from phys4d_kedro.world_model.folders import read_model_index, write_copy, write_with_component
 from phys4d_kedro.world_model.heads import Head
-from phys4d_kedro.world_model.nano import build_nano_wan
+from phys4d_kedro.world_model.nano.wan import build_nano_wan
 
 Writer = Callable[[Path], None]
 
@@ -72,10 +74,17 @@ def train_autoencoder(
 
 
 def train_transformer(
-    start: Path, config: DenoiserTrainingConfig, sets: Sequence[ClipStore], cache: LatentCache, *, checkpoints: Path
+    start: Path,
+    config: DenoiserTrainingConfig,
+    sets: Sequence[ClipStore],
+    cache: LatentCache,
+    *,
+    checkpoints: Path,
+    loading: LoadingConfig | None = None,
 ) -> tuple[Writer, pd.DataFrame]:
     """Train the transformer of the backbone in `start` on cached latents."""
-    backbone = WanBackbone(start)
+    backbone = load_backbone(start, loading)
+    backbone.transformer.requires_grad_(True)
     latents = cache.open(sets, backbone)
     fingerprint = fingerprint_of(
         backbone.fingerprint("transformer", "vae", "text_encoder", "tokenizer"),
@@ -95,11 +104,14 @@ def train_transformer(
 
 
 def pretrain_heads(
-    backbone_dir: Path, config: PretrainConfig, clips: ClipStore, cache: LatentCache
+    backbone_dir: Path,
+    config: PretrainConfig,
+    clips: ClipStore,
+    cache: LatentCache,
+    loading: LoadingConfig | None = None,
 ) -> tuple[Writer, pd.DataFrame]:
     """Stage 1: train a pair of heads for each seed; they are written to seed_<n>/{depth,motion}."""
-    backbone = WanBackbone(backbone_dir)
-    backbone.transformer.requires_grad_(False)
+    backbone = load_backbone(backbone_dir, loading)
     latents = cache.open([clips], backbone)
     labels = LabelReader(clips, memory=int(config.label_memory_gb * 1e9))
     trained: dict[int, dict[str, Head]] = {}

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from phys4d_kedro.clips.clip import Clip
-from phys4d_kedro.errors import CheckpointError, InvalidClipError
+from phys4d_kedro.errors import CheckpointError
 from phys4d_kedro.geometry.flow import warp
-from phys4d_kedro.world_model.backbones.base import Backbone, Prediction
-from phys4d_kedro.world_model.backbones.wan import WanBackbone
+from phys4d_kedro.world_model.backbones import load_backbone
+from phys4d_kedro.world_model.backbones.base import Backbone, Condition, Prediction
+from phys4d_kedro.world_model.config import LoadingConfig
 from phys4d_kedro.world_model.heads import Head, decode_depth, decode_motion, load_head
 
 
@@ -27,13 +28,20 @@ class WorldModel:
         self.noise_level = noise_level
 
     @classmethod
-    def load(cls, backbone_dir: str | Path, heads_dir: Path, *, noise_level: float) -> "WorldModel":
+    def load(
+        cls,
+        backbone_dir: str | Path,
+        heads_dir: Path,
+        *,
+        noise_level: float,
+        loading: LoadingConfig | None = None,
+    ) -> "WorldModel":
         """A backbone folder or hub id, and a folder that holds the heads `depth` and `motion`.
 
         Raises:
             CheckpointError: a folder is missing or partial, or the heads belong to another backbone.
         """
-        backbone = WanBackbone(backbone_dir)
+        backbone = load_backbone(backbone_dir, loading)
         return cls(backbone, *_load_heads(heads_dir, backbone), noise_level=noise_level)
 
     def with_heads(self, heads_dir: Path) -> "WorldModel":
@@ -69,26 +77,31 @@ class WorldModel:
         )
 
     @torch.no_grad()
-    def read(self, clip: Clip, *, seed: int, encoded: tuple[torch.Tensor, torch.Tensor] | None = None) -> Prediction:
+    def read(self, clip: Clip, *, seed: int, encoded: tuple[torch.Tensor, Condition] | None = None) -> Prediction:
         """One pass of the transformer over the clip at the noise level of this model, with noise of this seed.
 
-        `encoded` saves the VAE and the text encoder where the clip's latents (1, C, t, h, w) and prompt embedding
-        (1, L, text width) are known.
+        `encoded` saves the VAE and the text encoder where the clip's latents (1, C, t, h, w) and condition are known.
         """
-        latents, prompts = encoded or self._encode(clip)
-        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed)).to(latents.device)
-        level = torch.full((1,), self.noise_level, device=latents.device)
-        return self.backbone.predict(self.backbone.add_noise(latents, noise, level), level, prompts)
+        latents, condition = encoded or self._encode(clip)
+        return self.read_latents(latents, condition, seed=seed)
 
-    def _encode(self, clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
-        pixels = self.backbone.token_pixels
-        if clip.size[0] % pixels or clip.size[1] % pixels:
-            raise InvalidClipError(
-                f"clip '{clip.clip_id}' is {clip.size[0]}x{clip.size[1]} pixels; this backbone needs multiples of "
-                f"{pixels}"
-            )
+    @torch.no_grad()
+    def read_latents(self, latents: torch.Tensor, condition: Condition, *, seed: int) -> Prediction:
+        """The same for latents (1, C, t, h, w) that are at hand."""
+        device = self.backbone.device
+        latents, condition = latents.to(device), condition.to(device)
+        noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed)).to(device)
+        level = torch.full((1,), self.noise_level, device=device)
+        noisy = self.backbone.add_noise(latents, noise, level, condition)
+        return self.backbone.predict(noisy, level, condition, features=True)
+
+    def _encode(self, clip: Clip) -> tuple[torch.Tensor, Condition]:
+        height, width = clip.size
+        self.backbone.check_size(frames=clip.frames, height=height, width=width)
         rgb = torch.from_numpy(clip.rgb)[None]
-        return self.backbone.encode_video(rgb), self.backbone.encode_prompts([clip.prompt])
+        first = rgb[:, :1] if self.backbone.takes_first_frame else None
+        condition = self.backbone.encode_condition([clip.prompt], first, frames=clip.frames)
+        return self.backbone.encode_video(rgb), condition
 
 
 def _load_heads(folder: Path, backbone: Backbone) -> tuple[Head, Head]:

@@ -9,6 +9,7 @@ import pandas as pd
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.training.config import BackboneConfig
 from phys4d_kedro.training.latents import LatentCache
+from phys4d_kedro.world_model.config import LoadingConfig
 
 
 def start_backbone(simulated: ClipStore, real: ClipStore, parameters: BackboneConfig) -> Callable[[Path], None]:
@@ -29,15 +30,23 @@ def train_autoencoder(
     )
 
 
-def cache_latents(start: Path, simulated: ClipStore, real: ClipStore) -> Callable[[LatentCache], Any]:
+def cache_latents(
+    start: Path, simulated: ClipStore, real: ClipStore, loading: LoadingConfig
+) -> Callable[[LatentCache], Any]:
     """Encode the clips' frames and prompts once."""
-    from phys4d_kedro.world_model.backbones.wan import WanBackbone
+    from phys4d_kedro.world_model.backbones import load_backbone
 
-    return lambda cache: cache.fill([simulated, real], WanBackbone(start))
+    return lambda cache: cache.fill([simulated, real], load_backbone(start, loading))
 
 
 def train_transformer(
-    start: Path, simulated: ClipStore, real: ClipStore, latents: LatentCache, parameters: BackboneConfig
+    *,
+    start: Path,
+    simulated: ClipStore,
+    real: ClipStore,
+    latents: LatentCache,
+    parameters: BackboneConfig,
+    loading: LoadingConfig,
 ) -> tuple[Callable[[Path], None], pd.DataFrame]:
     """Train the transformer to denoise the clips' latents, given the prompt and the first frame."""
     from phys4d_kedro.training import stages
@@ -48,4 +57,5 @@ def train_transformer(
         [simulated, real],
         latents,
         checkpoints=Path(parameters.checkpoint_dir),
+        loading=loading,
     )

@@ -27,14 +27,21 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 nodes.cache_latents,
-                inputs=["backbone_with_autoencoder", *_CLIPS],
+                inputs=["backbone_with_autoencoder", *_CLIPS, "params:world_model"],
                 outputs="backbone_latents",
                 name="cache_backbone_latents_node",
                 tags=["backbone", "gpu"],
             ),
             Node(
                 nodes.train_transformer,
-                inputs=["backbone_with_autoencoder", *_CLIPS, "backbone_latents", "params:backbone"],
+                inputs={
+                    "start": "backbone_with_autoencoder",
+                    "simulated": "simulated_clips_train",
+                    "real": "real_clips",
+                    "latents": "backbone_latents",
+                    "parameters": "params:backbone",
+                    "loading": "params:world_model",
+                },
                 outputs=["backbone", "transformer_history"],
                 name="train_transformer_node",
                 tags=["backbone", "gpu"],

@@ -11,17 +11,26 @@ from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.config import EvaluationConfig
 from phys4d_kedro.perception.config import PseudoLabelConfig
 from phys4d_kedro.training.latents import LatentCache
+from phys4d_kedro.world_model.config import LoadingConfig
 
 
-def cache_latents(backbone: Path, clips: ClipStore, quality: dict[str, Any]) -> Callable[[LatentCache], Any]:
+def cache_latents(
+    backbone: Path, clips: ClipStore, quality: dict[str, Any], loading: LoadingConfig
+) -> Callable[[LatentCache], Any]:
     """Encode the held-out clips' frames and prompts once; `quality` stands for their passed validation."""
-    from phys4d_kedro.world_model.backbones.wan import WanBackbone
+    from phys4d_kedro.world_model.backbones import load_backbone
 
-    return lambda cache: cache.fill([clips], WanBackbone(backbone))
+    return lambda cache: cache.fill([clips], load_backbone(backbone, loading))
 
 
 def fit_baselines(
-    backbone: Path, heads: Path, clips: ClipStore, latents: LatentCache, parameters: EvaluationConfig
+    *,
+    backbone: Path,
+    heads: Path,
+    clips: ClipStore,
+    latents: LatentCache,
+    parameters: EvaluationConfig,
+    loading: LoadingConfig,
 ) -> Callable[[Path], None]:
     """Learn median depths and a ridge regression on the backbone's features from the labelled clips."""
     from phys4d_kedro.evaluation import baselines
@@ -30,7 +39,7 @@ def fit_baselines(
     from phys4d_kedro.world_model.world_model import WorldModel
 
     first = next(iter(head_folders(heads).values()))
-    model = WorldModel.load(backbone, first, noise_level=parameters.noise_level)
+    model = WorldModel.load(backbone, first, noise_level=parameters.noise_level, loading=loading)
     return baselines.fit_baselines(
         clips,
         Reader(model, latents.open([clips], model.backbone), noise_seed=parameters.seed),
@@ -49,6 +58,7 @@ def score_predictors(
     latents: LatentCache,
     parameters: EvaluationConfig,
     labels: PseudoLabelConfig,
+    loading: LoadingConfig,
 ) -> tuple[pd.DataFrame, Iterable[Clip]]:
     """Score the heads of every seed, the baselines and the estimators against exact annotations, and keep examples."""
     from phys4d_kedro.evaluation import evaluate
@@ -57,7 +67,7 @@ def score_predictors(
     from phys4d_kedro.world_model.world_model import WorldModel
 
     folders = head_folders(heads)
-    model = WorldModel.load(backbone, next(iter(folders.values())), noise_level=parameters.noise_level)
+    model = WorldModel.load(backbone, next(iter(folders.values())), noise_level=parameters.noise_level, loading=loading)
     predictors = make_predictors(
         model,
         folders,

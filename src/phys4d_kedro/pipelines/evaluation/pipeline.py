@@ -11,14 +11,21 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 nodes.cache_latents,
-                inputs=["backbone", "simulated_clips_heldout", "simulated_clips_heldout_quality"],
+                inputs=["backbone", "simulated_clips_heldout", "simulated_clips_heldout_quality", "params:world_model"],
                 outputs="heldout_latents",
                 name="cache_heldout_latents_node",
                 tags=["evaluation", "gpu"],
             ),
             Node(
                 nodes.fit_baselines,
-                inputs=["backbone", "heads", "labeled_clips", "latents", "params:evaluation"],
+                inputs={
+                    "backbone": "backbone",
+                    "heads": "heads",
+                    "clips": "labeled_clips",
+                    "latents": "latents",
+                    "parameters": "params:evaluation",
+                    "loading": "params:world_model",
+                },
                 outputs="baselines",
                 name="fit_baselines_node",
                 tags=["evaluation", "gpu"],
@@ -33,6 +40,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "latents": "heldout_latents",
                     "parameters": "params:evaluation",
                     "labels": "params:pseudo_labeling",
+                    "loading": "params:world_model",
                 },
                 outputs=["evaluation_table", "predictions"],
                 name="score_predictors_node",

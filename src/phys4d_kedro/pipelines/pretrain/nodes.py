@@ -9,19 +9,22 @@ import pandas as pd
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.training.config import PretrainConfig
 from phys4d_kedro.training.latents import LatentCache
+from phys4d_kedro.world_model.config import LoadingConfig
 
 
-def cache_latents(backbone: Path, clips: ClipStore, quality: dict[str, Any]) -> Callable[[LatentCache], Any]:
+def cache_latents(
+    backbone: Path, clips: ClipStore, quality: dict[str, Any], loading: LoadingConfig
+) -> Callable[[LatentCache], Any]:
     """Encode the labelled clips' frames and prompts once; `quality` stands for the passed validation of the clips."""
-    from phys4d_kedro.world_model.backbones.wan import WanBackbone
+    from phys4d_kedro.world_model.backbones import load_backbone
 
-    return lambda cache: cache.fill([clips], WanBackbone(backbone))
+    return lambda cache: cache.fill([clips], load_backbone(backbone, loading))
 
 
 def train_heads(
-    backbone: Path, clips: ClipStore, latents: LatentCache, parameters: PretrainConfig
+    backbone: Path, clips: ClipStore, latents: LatentCache, parameters: PretrainConfig, loading: LoadingConfig
 ) -> tuple[Callable[[Path], None], pd.DataFrame]:
     """Train depth and motion heads on features of the noised clips, for each seed."""
     from phys4d_kedro.training import stages
 
-    return stages.pretrain_heads(backbone, parameters, clips, latents)
+    return stages.pretrain_heads(backbone, parameters, clips, latents, loading)
