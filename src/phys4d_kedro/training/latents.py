@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # torch is loaded when a cache is used, not when a pipeline t
 
     from phys4d_kedro.world_model.backbones.base import Backbone, Condition
 
+_BATCH_PIXELS = 600_000  # eight nano clips: three times as quick a clip on a CPU as one by one
 _TEXT_SIDE = ("text_encoder", "tokenizer")
 _IMAGE_SIDE = ("vae", "image_encoder", "image_processor")
 
@@ -80,31 +82,42 @@ class LatentCache:
         """
         _check_sizes(sets)
         image, text = _image_side(backbone), backbone.fingerprint(*_TEXT_SIDE)
-        entries = []
-        members = [(clips, clip_id) for clips in sets for clip_id in clips.ids]
-        for clips, clip_id in tqdm(members, desc="Encoding latents", unit="clip"):
-            clip = clips.read(clip_id, keys=["rgb"])
-            key = hashlib.sha256(f"{image}{clip.rgb.shape}".encode() + clip.rgb.tobytes()).hexdigest()
-            prompt_key = hashlib.sha256(text.encode() + clip.prompt.encode()).hexdigest()
-            self._encode(clip, key, prompt_key, backbone)
-            entries.append((clip_id, key, prompt_key))
+        entries: list[tuple[str, str, str]] = []
+        members = iter([(clips, clip_id) for clips in sets for clip_id in clips.ids])
+        with tqdm(total=sum(map(len, sets)), desc="Encoding latents", unit="clip") as bar:
+            while batch := list(islice(members, _batch_size(sets))):
+                read = [clips.read(clip_id, keys=["rgb"]) for clips, clip_id in batch]
+                keys = [(_key(image, clip.rgb.shape, clip.rgb.tobytes()), _key(text, clip.prompt)) for clip in read]
+                self._encode(read, keys, backbone)
+                entries += [(clip.clip_id, *pair) for clip, pair in zip(read, keys, strict=True)]
+                bar.update(len(batch))
         _write_whole(self._index(sets, image, text), json.dumps(entries).encode())
         return self.open(sets, backbone)
 
-    def _encode(self, clip: Clip, key: str, prompt_key: str, backbone: Backbone) -> None:
-        """Write what is not there yet of one clip."""
+    def _encode(self, clips: list[Clip], keys: list[tuple[str, str]], backbone: Backbone) -> None:
+        """Encode a batch and write what is not there yet.
+
+        The batch is encoded whole even if some of it is there: a clip's numbers depend, in their last bits, on its
+        batch, and must not depend on where an earlier run was cut.
+        """
         import torch
 
-        seen = (self.folder / "latents" / f"{key}.safetensors").exists()
-        if seen and (self.folder / "prompts" / f"{prompt_key}.safetensors").exists():
+        files = [
+            (self.folder / "latents" / f"{a}.safetensors", self.folder / "prompts" / f"{b}.safetensors")
+            for a, b in keys
+        ]
+        if all(latents.exists() and prompt.exists() for latents, prompt in files):
             return
-        rgb = torch.from_numpy(clip.rgb)[None]
-        first = rgb[:, :1] if backbone.takes_first_frame and not seen else None
-        condition = backbone.encode_condition([clip.prompt], first, frames=clip.frames).tensors()
-        text = {name: condition.pop(name) for name in ("text", "text_mask") if name in condition}
-        _write(self.folder / "prompts", prompt_key, text)
-        if not seen:
-            _write(self.folder / "latents", key, {"latents": backbone.encode_video(rgb), **condition})
+        rgb = torch.stack([torch.from_numpy(clip.rgb) for clip in clips])
+        first = rgb[:, :1] if backbone.takes_first_frame else None
+        encoded = backbone.encode_condition([clip.prompt for clip in clips], first, frames=rgb.shape[1]).tensors()
+        text = {name: encoded.pop(name) for name in ("text", "text_mask") if name in encoded}
+        encoded["latents"] = backbone.encode_video(rgb)
+        for i, (latents, prompt) in enumerate(files):
+            if not prompt.exists():
+                _write(prompt, {name: value[i : i + 1] for name, value in text.items()})
+            if not latents.exists():
+                _write(latents, {name: value[i : i + 1] for name, value in encoded.items()})
 
     def open(self, sets: Sequence[ClipStore], backbone: Backbone) -> LatentSet:
         """The cached entries of sets of clips, in their order.
@@ -122,14 +135,28 @@ class LatentCache:
         return LatentSet(self.folder, clip_ids, latent_keys, prompt_keys)
 
     def _index(self, sets: Sequence[ClipStore], image: str, text: str) -> Path:
-        key = hashlib.sha256(":".join([*(clips.fingerprint for clips in sets), image, text]).encode()).hexdigest()
-        return self.folder / "index" / f"{key}.json"
+        return self.folder / "index" / f"{_key(*(clips.fingerprint for clips in sets), image, text)}.json"
 
 
 def _image_side(backbone: Backbone) -> str:
     """Hash of all that decides what becomes of frames."""
-    way = f"{backbone.family}:{backbone.takes_first_frame}:{backbone.transformer.config.in_channels}"
-    return hashlib.sha256(f"{backbone.fingerprint(*_IMAGE_SIDE)}:{way}".encode()).hexdigest()
+    channels = backbone.transformer.config.in_channels
+    return _key(backbone.fingerprint(*_IMAGE_SIDE), backbone.family, backbone.takes_first_frame, channels)
+
+
+def _key(*parts: object) -> str:
+    """SHA-256 of parts, bytes or anything whose text says what it is."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part if isinstance(part, bytes) else str(part).encode()
+        digest.update(f"{len(content)}:".encode() + content)
+    return digest.hexdigest()
+
+
+def _batch_size(sets: Sequence[ClipStore]) -> int:
+    """How many clips are encoded at once: many small ones, large ones one by one."""
+    frames, height, width = sets[0].manifest[["frames", "height", "width"]].iloc[0]
+    return max(1, _BATCH_PIXELS // int(frames * height * width))
 
 
 def _check_sizes(sets: Sequence[ClipStore]) -> None:
@@ -152,11 +179,11 @@ def _read(folder: Path, key: str) -> dict[str, torch.Tensor]:
     return load_file(folder / f"{key}.safetensors")
 
 
-def _write(folder: Path, key: str, values: dict[str, torch.Tensor]) -> None:
+def _write(path: Path, values: dict[str, torch.Tensor]) -> None:
     from safetensors.torch import save
 
     kept = {name: value.detach().cpu().contiguous() for name, value in values.items()}
-    _write_whole(folder / f"{key}.safetensors", save(kept))
+    _write_whole(path, save(kept))
 
 
 def _write_whole(path: Path, content: bytes) -> None:
