@@ -7,27 +7,14 @@ import numpy as np
 import pytest
 
 from phys4d_kedro.errors import CheckpointError, InvalidClipError
-from phys4d_kedro.world_model.backbones.wan import WanBackbone
-from phys4d_kedro.world_model.heads import DEPTH_CHANNELS, MOTION_CHANNELS, LinearHead
 from phys4d_kedro.world_model.world_model import WorldModel
 from tests.factories import make_clip
+from tests.world_model.tiny_heads import write_heads
 
 
 @pytest.fixture(scope="module")
 def heads(tiny_backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("heads")
-    backbone = WanBackbone(tiny_backbone)
-    for name, channels, mean in (("depth", DEPTH_CHANNELS, np.log(3.0)), ("motion", MOTION_CHANNELS, 0.1)):
-        LinearHead(
-            feature_dim=backbone.feature_dim,
-            channels=channels,
-            temporal=backbone.temporal_compression,
-            pixels=backbone.token_pixels,
-            mean=[float(mean)] * channels,
-            std=[0.01] * channels,
-            backbone=backbone.fingerprint("transformer", "vae"),
-        ).save_pretrained(folder / name)
-    return folder
+    return write_heads(tiny_backbone, tmp_path_factory.mktemp("heads"))
 
 
 def test_predicts_in_metres_and_pixels(tiny_backbone: Path, heads: Path) -> None:

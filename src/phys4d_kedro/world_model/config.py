@@ -28,6 +28,46 @@ class LoadingConfig(BaseModel):
     )
 
 
+class SamplingConfig(BaseModel):
+    """How clips are sampled."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(ge=1, description="Denoising steps.")
+    guidance: float = Field(ge=0, description="Classifier-free guidance; 1 is none, and takes half of the time.")
+    negative_prompt: str = Field("", description="What guidance leads away from; empty: no prompt.")
+    batch_size: int = Field(ge=1, description="Clips sampled at once.")
+
+
+class ImageRequest(BaseModel):
+    """A clip that is to be generated from an image file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image: str = Field(description="File of the first frame; cropped and scaled to the size of clips.")
+    prompt: str = Field(description="What happens.")
+    field_of_view: float = Field(50.0, gt=0, lt=180, description="Of the camera, vertical, in degrees.")
+
+
+class GenerationConfig(BaseModel):
+    """The `generation` pipeline: from first frames and prompts to 4D clips."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests: tuple[ImageRequest, ...] = Field((), description="Images of your own, with prompts.")
+    clips: int = Field(ge=0, description="Held-out clips to generate from, every scene in turn.")
+    seeds: int = Field(ge=1, description="Clips generated of each, from different noise.")
+    sampling: SamplingConfig
+    noise_level: float = Field(ge=0, le=1, description="At which the heads read what was generated.")
+    seed: int = Field(ge=0, description="The first of the seeds of the noise.")
+
+    @model_validator(mode="after")
+    def _check_something(self) -> "GenerationConfig":
+        if not self.requests and not self.clips:
+            raise ValueError("nothing to generate: give requests, or clips above 0")
+        return self
+
+
 class NanoWanConfig(BaseModel):
     """Sizes of the nano Wan backbone, made of the classes of the real one."""
 
@@ -48,3 +88,21 @@ class NanoWanConfig(BaseModel):
         if self.head_dim % 2:
             raise ValueError(f"head_dim must be even for rotary embedding, not {self.head_dim}")
         return self
+
+
+class NanoCogVideoXConfig(BaseModel):
+    """Sizes of the nano CogVideoX backbone, made of the classes of the real one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    latent_channels: int = Field(ge=1, description="Channels of the VAE's latents.")
+    vae_channels: int = Field(ge=4, multiple_of=4, description="Width of the VAE at full resolution; twice it below.")
+    layers: int = Field(ge=1, description="Transformer blocks.")
+    heads: int = Field(ge=1, description="Attention heads of a block.")
+    head_dim: int = Field(
+        ge=16,
+        multiple_of=16,
+        description="Width of an attention head, shared by time, rows and columns; heads x head_dim is D.",
+    )
+    text_dim: int = Field(ge=8, description="Width of the text encoder.")
+    prompt_tokens: int = Field(ge=4, description="Prompts are cut or padded to this many tokens.")

@@ -45,15 +45,18 @@ class WanBackbone(PretrainedBackbone):
     def _conditioner(self) -> Any:
         """The stock pipeline with nothing but its text and image encoders, so that both embed exactly as it does."""
         from diffusers import FlowMatchEulerDiscreteScheduler, WanImageToVideoPipeline
-        from transformers import AutoTokenizer, CLIPImageProcessor, CLIPVisionModel, UMT5EncoderModel
+        from transformers import AutoTokenizer, UMT5EncoderModel
 
-        images = self.transformer.config.image_dim is not None
-        processor = CLIPImageProcessor.from_pretrained(self.folder, subfolder="image_processor") if images else None
+        images = {"image_encoder": None, "image_processor": None}
+        if self.transformer.config.image_dim is not None:
+            from transformers import CLIPImageProcessor, CLIPVisionModel
+
+            images["image_encoder"] = self.load_part("image_encoder", CLIPVisionModel)
+            images["image_processor"] = CLIPImageProcessor.from_pretrained(self.folder, subfolder="image_processor")
         return WanImageToVideoPipeline(
             tokenizer=AutoTokenizer.from_pretrained(self.folder, subfolder="tokenizer"),
             text_encoder=self.load_part("text_encoder", UMT5EncoderModel),
-            image_encoder=self.load_part("image_encoder", CLIPVisionModel) if images else None,
-            image_processor=processor,
+            **images,
             vae=None,
             scheduler=FlowMatchEulerDiscreteScheduler(),
             transformer=None,
