@@ -1,27 +1,59 @@
-"""A tiny Wan backbone of the real classes, written once a session."""
+"""The forms of all families of backbones, each written once a session, and a tiny Wan backbone."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from phys4d_kedro.world_model.config import NanoWanConfig
-from phys4d_kedro.world_model.nano import build_nano_wan
-
-TINY = NanoWanConfig(
-    latent_channels=4,
-    vae_base_dim=8,
-    vae_decoder_base_dim=8,
-    layers=2,
-    heads=2,
-    head_dim=16,
-    ffn_dim=32,
-    text_dim=16,
-    prompt_tokens=12,
-)
+from phys4d_kedro.world_model.backbones import load_backbone
+from phys4d_kedro.world_model.backbones.base import Backbone, Condition
+from phys4d_kedro.world_model.nano.wan import build_nano_wan
+from tests.world_model.families import FORMS, PROMPTS, SIZE, TINY, Form, first_frames, video
 
 
 @pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny_wan")
-    build_nano_wan(folder, TINY, prompts=["A red ball rolls left.", "A blue box falls."], seed=0)
+    build_nano_wan(folder, TINY, prompts=PROMPTS, seed=0)
     return folder
+
+
+@pytest.fixture(scope="session")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Form], Path]:
+    """The folder of a form, built when first asked for."""
+    built: dict[str, Path] = {}
+
+    def folder(form: Form) -> Path:
+        if form.name not in built:
+            built[form.name] = tmp_path_factory.mktemp("form")
+            form.build(built[form.name])
+        return built[form.name]
+
+    return folder
+
+
+@pytest.fixture(scope="module", params=FORMS, ids=lambda form: form.name)
+def form(request: pytest.FixtureRequest) -> Form:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(form: Form, folder_of: Callable[[Form], Path]) -> Path:
+    return folder_of(form)
+
+
+@pytest.fixture(scope="module")
+def backbone(folder: Path) -> Backbone:
+    """Shared: not to be changed."""
+    return load_backbone(folder)
+
+
+@pytest.fixture(scope="module")
+def condition(form: Form, backbone: Backbone) -> Condition:
+    return backbone.encode_condition(PROMPTS[:1], first_frames(form), frames=SIZE["frames"])
+
+
+@pytest.fixture(scope="module")
+def latents(backbone: Backbone) -> torch.Tensor:
+    return backbone.encode_video(video())

@@ -33,11 +33,11 @@ def taps(blocks: torch.nn.ModuleList, modules: dict[str, torch.nn.Module]) -> It
     """Collect outputs of the blocks that end a quarter, and of `modules`."""
     tapped = Tapped()
     hooks = [
-        module.register_forward_hook(partial(_keep, store, key))
-        for store, key, module in [
-            *((tapped.blocks, last, blocks[last]) for last in sorted(set(layer_ends(len(blocks))))),
-            *((tapped.modules, name, module) for name, module in modules.items()),
-        ]
+        *(
+            blocks[end].register_forward_hook(partial(_keep, tapped.blocks, end))
+            for end in set(layer_ends(len(blocks)))
+        ),
+        *(module.register_forward_hook(partial(_keep, tapped.modules, name)) for name, module in modules.items()),
     ]
     try:
         yield tapped

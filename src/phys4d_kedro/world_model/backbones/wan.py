@@ -9,23 +9,37 @@ after them, and a mask of which are given, beside the noisy latents; and CLIP em
 
 import copy
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
-from phys4d_kedro.errors import InvalidClipError
+from phys4d_kedro.errors import CheckpointError, InvalidClipError
 from phys4d_kedro.world_model.backbones.base import Condition, Prediction
 from phys4d_kedro.world_model.backbones.pretrained import TIMESTEPS, PretrainedBackbone, per_clip, to_pixels, to_rgb
 from phys4d_kedro.world_model.backbones.taps import taps
+from phys4d_kedro.world_model.config import LoadingConfig
 
 _PROMPT_TOKENS = 512  # as the family was trained
 
 
 class WanBackbone(PretrainedBackbone):
-    """A Wan model in a diffusers folder. See `Backbone` for the contract of each method."""
+    """A Wan model in a diffusers folder. See `Backbone` for the contract of each method.
+
+    Raises:
+        CheckpointError: as every family; or the model is one of two transformers (A14B).
+    """
 
     family: ClassVar[str] = "Wan"
     lora_targets: ClassVar[list[str]] = ["to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2"]
+
+    def __init__(self, source: str | Path, loading: LoadingConfig | None = None) -> None:
+        super().__init__(source, loading)
+        if any(self.index.get("transformer_2") or ()):
+            raise CheckpointError(
+                f"{self.folder} holds a Wan model of two transformers, one for high and one for low noise "
+                f"(transformer_2 in model_index.json): not supported; take Wan2.2-TI2V-5B or a Wan 2.1 model"
+            )
 
     @cached_property
     def vae(self) -> Any:
@@ -115,6 +129,8 @@ class WanBackbone(PretrainedBackbone):
     def encode_condition(self, prompts: list[str], rgb: torch.Tensor | None, *, frames: int) -> Condition:
         text = self._encode_text(prompts)
         if rgb is None:
+            if self.takes_first_frame and not self.expands_timesteps:
+                raise InvalidClipError(f"{self.folder.name} is an image-to-video model: it must be given a first frame")
             return Condition(text)
         given = rgb.shape[1]
         if not self.takes_first_frame:
