@@ -63,7 +63,7 @@ def test_the_transformer_is_told_timesteps(text_folder: Path) -> None:
 
 def test_a_sampler_goes_through_the_schedulers_timesteps(text_folder: Path) -> None:
     backbone = CogVideoXBackbone(text_folder)
-    stepper = backbone.stepper(7, **SIZE, generator=torch.Generator())
+    stepper = backbone.stepper(7, **SIZE, generators=[torch.Generator()])
     scheduler = backbone.scheduler
     scheduler.set_timesteps(7)
     assert [round(1000 * level) - 1 for level in stepper.levels] == scheduler.timesteps.tolist()

@@ -140,7 +140,7 @@ class LatentCache:
 
 def _image_side(backbone: Backbone) -> str:
     """Hash of all that decides what becomes of frames."""
-    channels = backbone.transformer.config.in_channels
+    channels = backbone.transformer_config.in_channels
     return _key(backbone.fingerprint(*_IMAGE_SIDE), backbone.family, backbone.takes_first_frame, channels)
 
 

@@ -34,7 +34,7 @@ def sample(
     size = {"frames": frames, "height": height, "width": width}
     backbone.check_size(**size)
     noise = initial_noise(backbone, seeds, **size)
-    stepper = backbone.stepper(steps, **size, generator=torch.Generator().manual_seed(seeds[0]))
+    stepper = backbone.stepper(steps, **size, generators=[torch.Generator().manual_seed(seed) for seed in seeds])
     away = backbone.unconditional(condition, negative) if guidance != 1 else None
     latents = noise
     for index, level in enumerate(tqdm(stepper.levels, desc="Sampling", unit="step", leave=False)):

@@ -111,6 +111,11 @@ class Backbone(Protocol):
         ...
 
     @property
+    def transformer_config(self) -> Any:
+        """Its configuration, which is read without its weights."""
+        ...
+
+    @property
     def lora_targets(self) -> list[str]:
         """Names of the linear layers, as peft matches them, that LoRA adapts by default."""
         ...
@@ -175,6 +180,9 @@ class Backbone(Protocol):
         """Run the transformer on latents at `noise_level` (B,); with `features`, show its insides too."""
         ...
 
-    def stepper(self, steps: int, *, frames: int, height: int, width: int, generator: torch.Generator) -> Stepper:
-        """The scheduler of the model's folder, for videos of this size; a stochastic one draws from the generator."""
+    def stepper(
+        self, steps: int, *, frames: int, height: int, width: int, generators: list[torch.Generator]
+    ) -> Stepper:
+        """The scheduler of the model's folder, for videos of this size; a stochastic one draws from each video's own
+        generator."""
         ...

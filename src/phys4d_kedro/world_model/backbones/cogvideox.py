@@ -21,8 +21,6 @@ from phys4d_kedro.world_model.backbones.pretrained import TIMESTEPS, PretrainedB
 from phys4d_kedro.world_model.backbones.taps import taps
 from phys4d_kedro.world_model.config import LoadingConfig
 
-_PIPELINES = ("CogVideoXPipeline", "CogVideoXImageToVideoPipeline")
-
 
 class CogVideoXBackbone(PretrainedBackbone):
     """A CogVideoX model in a diffusers folder. See `Backbone` for the contract of each method.
@@ -33,12 +31,11 @@ class CogVideoXBackbone(PretrainedBackbone):
     """
 
     family: ClassVar[str] = "CogVideoX"
+    pipelines: ClassVar[tuple[str, ...]] = ("CogVideoXPipeline", "CogVideoXImageToVideoPipeline")
     lora_targets: ClassVar[list[str]] = ["to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2"]
 
     def __init__(self, source: str | Path, loading: LoadingConfig | None = None) -> None:
         super().__init__(source, loading)
-        if self.index["_class_name"] not in _PIPELINES:
-            raise CheckpointError(f"{self.folder} holds a {self.index['_class_name']}, not a {' or '.join(_PIPELINES)}")
         transformer = _read_config(self.folder / "transformer" / "config.json")
         if transformer.get("patch_size_t") is not None or transformer.get("ofs_embed_dim") is not None:
             raise CheckpointError(
@@ -67,6 +64,13 @@ class CogVideoXBackbone(PretrainedBackbone):
         return self.load_transformer(CogVideoXTransformer3DModel)
 
     @cached_property
+    def transformer_config(self) -> Any:
+        """The transformer's configuration, which is read without its weights."""
+        from diffusers import CogVideoXTransformer3DModel
+
+        return self.read_config("transformer", CogVideoXTransformer3DModel)
+
+    @cached_property
     def _conditioner(self) -> Any:
         """The stock pipeline with nothing but its text encoder, so that prompts are embedded exactly as it does."""
         from diffusers import CogVideoXPipeline
@@ -87,7 +91,7 @@ class CogVideoXBackbone(PretrainedBackbone):
 
     @property
     def takes_first_frame(self) -> bool:
-        config = self.transformer.config
+        config = self.transformer_config
         return bool(config.in_channels > config.out_channels)
 
     @property
@@ -96,11 +100,11 @@ class CogVideoXBackbone(PretrainedBackbone):
 
     @property
     def token_pixels(self) -> int:
-        return self._spatial_compression * int(self.transformer.config.patch_size)
+        return self._spatial_compression * int(self.transformer_config.patch_size)
 
     @property
     def feature_dim(self) -> int:
-        config = self.transformer.config
+        config = self.transformer_config
         return int(config.num_attention_heads * config.attention_head_dim)
 
     @property
@@ -109,7 +113,7 @@ class CogVideoXBackbone(PretrainedBackbone):
 
     def check_size(self, *, frames: int, height: int, width: int) -> None:
         size = {"frames": frames, "height": height, "width": width}
-        config, pixels = self.transformer.config, self.token_pixels
+        config, pixels = self.transformer_config, self.token_pixels
         if height % pixels or width % pixels:
             raise self.refuse_size(f"rows and columns must be multiples of {pixels}", **size)
         # The VAE decodes latent frames by twos after the first, and gives 4 frames too many of an even number.
@@ -182,7 +186,7 @@ class CogVideoXBackbone(PretrainedBackbone):
     def predict(
         self, noisy: torch.Tensor, noise_level: torch.Tensor, condition: Condition, *, features: bool = False
     ) -> Prediction:
-        transformer, patch = self.transformer, int(self.transformer.config.patch_size)
+        transformer, patch = self.transformer, int(self.transformer_config.patch_size)
         grid = (noisy.shape[2], noisy.shape[3] // patch, noisy.shape[4] // patch)
         if condition.frames is not None:
             noisy = torch.cat([noisy, condition.frames.to(noisy)], 1)
@@ -205,9 +209,9 @@ class CogVideoXBackbone(PretrainedBackbone):
         return Prediction(output, tuple(layer.unflatten(1, grid).float() for layer in layers), shift, scale)
 
     def stepper(
-        self, steps: int, *, frames: int, height: int, width: int, generator: torch.Generator
+        self, steps: int, *, frames: int, height: int, width: int, generators: list[torch.Generator]
     ) -> "_CogVideoXStepper":
-        return _CogVideoXStepper(copy.deepcopy(self.scheduler), steps, self.device, generator)
+        return _CogVideoXStepper(copy.deepcopy(self.scheduler), steps, self.device, generators)
 
     def _latent_frames(self, frames: int) -> int:
         return (frames - 1) // self.temporal_compression + 1
@@ -226,7 +230,7 @@ class CogVideoXBackbone(PretrainedBackbone):
         embeddings: torch.Tensor = self._conditioner.encode_prompt(
             prompts,
             do_classifier_free_guidance=False,
-            max_sequence_length=int(self.transformer.config.max_text_seq_length),
+            max_sequence_length=int(self.transformer_config.max_text_seq_length),
             device=self.device,
             dtype=self.dtype,
         )[0]
@@ -234,7 +238,7 @@ class CogVideoXBackbone(PretrainedBackbone):
 
     def _rotary(self, t: int, h: int, w: int) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Rotary embeddings of tokens, their rows and columns scaled to the size that the model was trained on."""
-        config = self.transformer.config
+        config = self.transformer_config
         if not config.use_rotary_positional_embeddings:
             return None
         from diffusers.models.embeddings import get_3d_rotary_pos_embed
@@ -252,14 +256,14 @@ class CogVideoXBackbone(PretrainedBackbone):
 class _CogVideoXStepper:
     """DDIM or stochastic DPM-Solver++, as the family's two schedulers do it."""
 
-    def __init__(self, scheduler: Any, steps: int, device: torch.device, generator: torch.Generator) -> None:
+    def __init__(self, scheduler: Any, steps: int, device: torch.device, generators: list[torch.Generator]) -> None:
         from diffusers import CogVideoXDPMScheduler
 
         scheduler.set_timesteps(steps, device=device)
         self.scheduler = scheduler
         self.timesteps = [int(k) for k in scheduler.timesteps]
         self.levels = [(k + 1) / TIMESTEPS for k in self.timesteps]
-        self._generator = generator
+        self._generators = generators
         self._is_multistep = isinstance(scheduler, CogVideoXDPMScheduler)
         self._last_clean: torch.Tensor | None = None
 
@@ -275,7 +279,7 @@ class _CogVideoXStepper:
             self.timesteps[index],
             self.timesteps[index - 1] if index else None,
             latents.transpose(1, 2),
-            generator=self._generator,
+            generator=self._generators,
             return_dict=False,
         )
         return stepped.transpose(1, 2)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from phys4d_kedro.errors import InvalidClipError
+from phys4d_kedro.errors import CheckpointError, InvalidClipError
 from phys4d_kedro.world_model.config import LoadingConfig
 from phys4d_kedro.world_model.folders import component_fingerprint, read_model_index, resolve_folder
 
@@ -26,10 +26,15 @@ class PretrainedBackbone:
     """
 
     family: ClassVar[str]  # how the names of its pipelines in model_index.json begin
+    pipelines: ClassVar[tuple[str, ...]]  # those names
 
     def __init__(self, source: str | Path, loading: LoadingConfig | None = None) -> None:
         self.folder = resolve_folder(source)
         self.index = read_model_index(self.folder, family=self.family)
+        if self.index["_class_name"] not in self.pipelines:
+            raise CheckpointError(
+                f"{self.folder} holds a {self.index['_class_name']}, not a {' or '.join(self.pipelines)}"
+            )
         self.loading = loading or LoadingConfig()
         self.dtype = _DTYPES[self.loading.dtype]
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
@@ -63,6 +68,11 @@ class PretrainedBackbone:
         if self.loading.gradient_checkpointing:
             transformer.enable_gradient_checkpointing()
         return transformer.eval()
+
+    def read_config(self, name: str, loader: Any) -> Any:
+        """The configuration of a model of the folder, with its class's defaults, without its weights."""
+        with torch.device("meta"):
+            return loader.from_config(loader.load_config(self.folder, subfolder=name)).config
 
     def load_vae(self, loader: Any) -> Any:
         """The VAE, tiled or sliced as conf says."""

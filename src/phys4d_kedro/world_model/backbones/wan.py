@@ -31,6 +31,7 @@ class WanBackbone(PretrainedBackbone):
     """
 
     family: ClassVar[str] = "Wan"
+    pipelines: ClassVar[tuple[str, ...]] = ("WanPipeline", "WanImageToVideoPipeline")
     lora_targets: ClassVar[list[str]] = ["to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2"]
 
     def __init__(self, source: str | Path, loading: LoadingConfig | None = None) -> None:
@@ -56,13 +57,20 @@ class WanBackbone(PretrainedBackbone):
         return self.load_transformer(WanTransformer3DModel)
 
     @cached_property
+    def transformer_config(self) -> Any:
+        """The transformer's configuration, which is read without its weights."""
+        from diffusers import WanTransformer3DModel
+
+        return self.read_config("transformer", WanTransformer3DModel)
+
+    @cached_property
     def _conditioner(self) -> Any:
         """The stock pipeline with nothing but its text and image encoders, so that both embed exactly as it does."""
         from diffusers import FlowMatchEulerDiscreteScheduler, WanImageToVideoPipeline
         from transformers import AutoTokenizer, UMT5EncoderModel
 
         images = {"image_encoder": None, "image_processor": None}
-        if self.transformer.config.image_dim is not None:
+        if self.transformer_config.image_dim is not None:
             from transformers import CLIPImageProcessor, CLIPVisionModel
 
             images["image_encoder"] = self.load_part("image_encoder", CLIPVisionModel)
@@ -83,7 +91,7 @@ class WanBackbone(PretrainedBackbone):
 
     @property
     def takes_first_frame(self) -> bool:
-        config = self.transformer.config
+        config = self.transformer_config
         return self.expands_timesteps or bool(config.in_channels > config.out_channels)
 
     @property
@@ -92,16 +100,16 @@ class WanBackbone(PretrainedBackbone):
 
     @property
     def token_pixels(self) -> int:
-        return int(self.vae.config.scale_factor_spatial) * int(self.transformer.config.patch_size[1])
+        return int(self.vae.config.scale_factor_spatial) * int(self.transformer_config.patch_size[1])
 
     @property
     def feature_dim(self) -> int:
-        config = self.transformer.config
+        config = self.transformer_config
         return int(config.num_attention_heads * config.attention_head_dim)
 
     def check_size(self, *, frames: int, height: int, width: int) -> None:
         size = {"frames": frames, "height": height, "width": width}
-        pixels, longest = self.token_pixels, int(self.transformer.config.rope_max_seq_len)
+        pixels, longest = self.token_pixels, int(self.transformer_config.rope_max_seq_len)
         if height % pixels or width % pixels:
             raise self.refuse_size(f"rows and columns must be multiples of {pixels}", **size)
         if frames % self.temporal_compression != 1:
@@ -179,7 +187,7 @@ class WanBackbone(PretrainedBackbone):
     def predict(
         self, noisy: torch.Tensor, noise_level: torch.Tensor, condition: Condition, *, features: bool = False
     ) -> Prediction:
-        patch_t, patch_h, patch_w = self.transformer.config.patch_size
+        patch_t, patch_h, patch_w = self.transformer_config.patch_size
         t, h, w = noisy.shape[2] // patch_t, noisy.shape[3] // patch_h, noisy.shape[4] // patch_w
         timestep = TIMESTEPS * noise_level.to(self.device)
         if self.expands_timesteps:
@@ -209,7 +217,9 @@ class WanBackbone(PretrainedBackbone):
         layers = tuple(tokens.unflatten(1, (t, h, w)).float() for tokens in tapped.layers(len(blocks)))
         return Prediction(output, layers, shift=time + shift, scale=time + scale)
 
-    def stepper(self, steps: int, *, frames: int, height: int, width: int, generator: torch.Generator) -> "_WanStepper":
+    def stepper(
+        self, steps: int, *, frames: int, height: int, width: int, generators: list[torch.Generator]
+    ) -> "_WanStepper":
         return _WanStepper(copy.deepcopy(self.scheduler), steps, self.device)
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -228,7 +238,7 @@ class WanBackbone(PretrainedBackbone):
         return embeddings.float()
 
     def _encode_image(self, rgb: torch.Tensor) -> torch.Tensor | None:
-        if self.transformer.config.image_dim is None:
+        if self.transformer_config.image_dim is None:
             return None
         from PIL import Image
 
