@@ -63,7 +63,14 @@ def test_targets_are_standardised(tiny_backbone: Path, clips: ClipStore) -> None
         assert torch.allclose(standard.mean(0), torch.zeros(standard.shape[-1]), atol=1e-3)
 
 
-@pytest.mark.parametrize(("kind", "sizes"), [("linear", {}), ("conv", {"hidden": 16, "width": 8, "blocks": 1})])
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        ("linear", {}),
+        ("conv", {"hidden": 16, "width": 8, "blocks": 1}),
+        ("dpt", {"width": 16, "heads": 2, "cells": 2}),
+    ],
+)
 def test_frozen_backbone_stays_and_heads_learn(
     kind: str, sizes: dict[str, int], calibrated_backbone: Path, clips: ClipStore, tmp_path: Path
 ) -> None:

@@ -18,8 +18,8 @@ TRANSFORMER = {
     "loop": {"steps": 1, "batch_size": 1, "learning_rate": 0.001, "seed": 0},
 }
 NANO = yaml.safe_load(
-    "{latent_channels: 4, vae_base_dim: 8, vae_decoder_base_dim: 8, layers: 1, heads: 2, head_dim: 16, ffn_dim: 32, "
-    "text_dim: 16, prompt_tokens: 12}"
+    "{family: wan, latent_channels: 4, vae_base_dim: 8, vae_decoder_base_dim: 8, layers: 1, heads: 2, head_dim: 16, "
+    "ffn_dim: 32, text_dim: 16, prompt_tokens: 12}"
 )
 
 

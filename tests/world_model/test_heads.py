@@ -1,15 +1,16 @@
-"""Heads: layout of tokens and pixels, coding of depth and motion, saving and loading."""
+"""Heads: layout of tokens and pixels, coding of depth and motion, and what all kinds must do."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from phys4d_kedro.errors import CheckpointError
+from phys4d_kedro.training.config import ConvHeadConfig, DptHeadConfig, LoopConfig, PretrainConfig
 from phys4d_kedro.world_model.backbones.base import LAYERS, Prediction
 from phys4d_kedro.world_model.heads import (
-    ConvHead,
-    Head,
-    LinearHead,
+    HEADS,
     decode_depth,
     decode_motion,
     encode_depth,
@@ -19,8 +20,7 @@ from phys4d_kedro.world_model.heads import (
     statistics,
     tokens_to_pixels,
 )
-
-R, P, C = 4, 8, 3
+from tests.world_model.readings import KINDS, SIZES, C, D, P, R, random_features, reading_of, small_head
 
 
 def test_layout_round_trip() -> None:
@@ -33,7 +33,7 @@ def test_layout_round_trip() -> None:
 @pytest.mark.parametrize(("frame", "latent"), [(0, 0), (1, 1), (4, 1), (5, 2), (16, 4)])
 def test_a_pixel_lies_in_its_own_token(frame: int, latent: int) -> None:
     video = torch.zeros(1, 17, 3 * P, 5 * P, 1)
-    video[0, frame, 2 * P + 3, 4 * P + 7] = 1
+    video[0, frame, 2 * P + 1, 4 * P + 3] = 1
     tokens = pixels_to_tokens(video, R, P)
     hit = tokens[0].sum(-1).nonzero().tolist()
     assert hit == [[latent, 2, 4]]
@@ -60,47 +60,46 @@ def test_impossible_depth_change_stays_finite() -> None:
     assert torch.isfinite(coded).all()
 
 
-COMMON = {"feature_dim": 12, "channels": C, "temporal": R, "pixels": 2, "backbone": "abc"}
-STATISTICS = {"mean": [1.0, 2.0, 3.0], "std": [1.0, 0.5, 2.0]}
-KINDS = ["linear", "conv"]
-
-
-def head(kind: str, **changes: object) -> Head:
-    """A small head with random weights."""
-    torch.manual_seed(0)
-    if kind == "linear":
-        return LinearHead(**{**COMMON, **STATISTICS, **changes})
-    return ConvHead(**{**COMMON, **STATISTICS, "hidden": 16, "width": 8, "blocks": 1, **changes})
-
-
-def reading_of(features: torch.Tensor, time: float = 0.0) -> Prediction:
-    """A reading whose layers all look alike."""
-    return Prediction(features, (features,) * LAYERS, torch.full_like(features, time))
-
-
-def random_features(seed: int = 0, clips: int = 1) -> torch.Tensor:
-    return torch.randn(clips, 3, 2, 2, 12, generator=torch.Generator().manual_seed(seed))
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_untrained_head_predicts_about_the_mean(kind: str) -> None:
-    values = head(kind)
-    out = values.destandardise(values(reading_of(random_features())))
-    assert out.shape == (1, 9, 4, 4, C)
+@pytest.mark.parametrize("grid", [(3, 2, 2), (1, 7, 5), (2, 5, 6)])
+def test_untrained_head_predicts_about_the_mean_of_every_pixel(kind: str, grid: tuple[int, int, int]) -> None:
+    values = small_head(kind)
+    reading = reading_of(random_features(grid=grid))
+    t, h, w = grid
+    out = values.destandardise(values(reading))
+    assert out.shape == (1, 1 + R * (t - 1), P * h, P * w, C)
     assert torch.allclose(out, torch.tensor([1.0, 2.0, 3.0]).expand_as(out), atol=0.2)
-    assert torch.allclose(values.standardise(out), values(reading_of(random_features())), atol=1e-6)
+    assert torch.allclose(values.standardise(out), values(reading), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_time_embedding_modulates(kind: str) -> None:
-    values = head(kind)
+def test_noise_level_modulates(kind: str) -> None:
+    values = small_head(kind)
     features = random_features()
-    assert not torch.equal(values(reading_of(features)), values(reading_of(features, time=1.0)))
+    assert not torch.equal(values(reading_of(features)), values(reading_of(features, shift=1.0)))
+
+
+def test_linear_head_modulates_as_the_transformer_does() -> None:
+    """Its own table starts at zero: before the projection there is nothing but what the reading says."""
+    values = small_head("linear")
+    features = random_features()
+    normed = torch.nn.functional.layer_norm(features, (D,), eps=1e-6)
+    expected = tokens_to_pixels(values.proj(normed * 3 + 0.5), R, P)
+    assert torch.allclose(values(reading_of(features, shift=0.5, scale=2.0)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reading_without_features_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match="features=True"):
+        small_head(kind)(Prediction(random_features()))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_saved_head_predicts_the_same(kind: str, tmp_path: Path) -> None:
-    saved = head(kind)
+    saved = small_head(kind)
+    with torch.no_grad():
+        for parameter in saved.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
     saved.save_pretrained(tmp_path)
     loaded = load_head(tmp_path)
     assert type(loaded) is type(saved)
@@ -109,40 +108,95 @@ def test_saved_head_predicts_the_same(kind: str, tmp_path: Path) -> None:
     assert loaded.config.backbone == "abc"
 
 
+def test_missing_or_partial_head_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="pipeline=pretrain"):
+        load_head(tmp_path)
+    small_head("dpt").save_pretrained(tmp_path)
+    (tmp_path / "diffusion_pytorch_model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        load_head(tmp_path)
+
+
 @pytest.mark.parametrize(
-    ("kind", "blocks", "frames", "rows"),
-    [("linear", 0, [3], [3]), ("conv", 0, [3, 4], [3]), ("conv", 1, [2, 3, 4, 5], [2, 3, 4])],
+    ("kind", "changes", "frames", "rows"),
+    [
+        ("linear", {}, [3], [3]),
+        ("conv", {"blocks": 0}, [3, 4], [3]),
+        ("conv", {"blocks": 1}, [2, 3, 4, 5], [2, 3, 4]),
+        ("dpt", {}, [3], [0, 1, 2, 3, 4, 5, 6]),
+    ],
 )
-def test_what_a_token_reaches(kind: str, blocks: int, frames: list[int], rows: list[int]) -> None:
+def test_what_a_token_reaches(kind: str, changes: dict[str, int], frames: list[int], rows: list[int]) -> None:
     """A change of one token is seen at its own place alone, one latent frame later, or at neighbours."""
-    values = head(kind, **({} if kind == "linear" else {"blocks": blocks}))
-    features = torch.randn(1, 7, 7, 7, 12, generator=torch.Generator().manual_seed(1))
+    values = small_head(kind, **changes)
+    features = random_features(1, grid=(7, 7, 7))
     changed = features.clone()
-    changed[0, 3, 3, 3] += 1 + torch.arange(12)
+    changed[0, 3, 3, 3] += 1 + torch.arange(D)
     with torch.no_grad():
         difference = (values(reading_of(changed)) - values(reading_of(features))).abs()
-    seen = pixels_to_tokens(difference, R, 2)[0].sum(-1).nonzero()
+    seen = pixels_to_tokens(difference, R, P)[0].sum(-1).nonzero()
     assert sorted(set(seen[:, 0].tolist())) == frames
     assert sorted(set(seen[:, 1].tolist())) == sorted(set(seen[:, 2].tolist())) == rows
 
 
-def test_conv_head_learns_a_change_between_frames_which_a_linear_head_cannot() -> None:
+@pytest.mark.parametrize("kind", ["conv", "dpt"])
+def test_every_depth_of_the_transformer_counts(kind: str) -> None:
+    values = small_head(kind)
+    reading = reading_of(random_features())
+    for depth in range(LAYERS):
+        layers = [random_features(1) if i == depth else layer for i, layer in enumerate(reading.layers)]
+        assert not torch.equal(values(replace(reading, layers=tuple(layers))), values(reading))
+
+
+def test_a_linear_head_cannot_learn_a_change_between_frames_which_others_do() -> None:
     """Target: whether the first feature grew since the latent frame before."""
     losses = {}
     for kind in KINDS:
-        values = head(kind)
+        values = small_head(kind)
         optimizer = torch.optim.Adam(values.parameters(), lr=0.01)
         for step in range(201):
             features = random_features(step, clips=8)
             before = torch.cat([features[:, :1], features[:, :-1]], 1)
             target = (features[..., 0] > before[..., 0]).float() - 0.5
-            video = tokens_to_pixels(target[..., None].expand(*target.shape, R * 4 * C), R, 2)
+            video = tokens_to_pixels(target[..., None].expand(*target.shape, R * P * P * C), R, P)
             loss = (values(reading_of(features)) - video)[:, 1:].square().mean()
             losses[kind] = float(loss.detach())
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-    assert losses["conv"] < 0.6 * losses["linear"]
+    assert max(losses["conv"], losses["dpt"]) < 0.6 * losses["linear"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_comes_close(kind: str) -> None:
+    values = small_head(kind)
+    reading = reading_of(random_features(grid=(3, 5, 6)))
+    exact = values(reading)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = values(reading)
+    assert half.dtype is torch.bfloat16
+    assert torch.allclose(half.float(), exact, atol=0.02 * float(exact.detach().abs().max()))
+    half.float().square().mean().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in values.parameters())
+
+
+def test_configured_sizes_are_what_each_kind_takes() -> None:
+    loop = LoopConfig(steps=1, batch_size=1, learning_rate=1, seed=0)
+    config = PretrainConfig(
+        repeats=1,
+        head="linear",
+        conv_head=ConvHeadConfig(**SIZES["conv"]),
+        dpt_head=DptHeadConfig(**SIZES["dpt"]),
+        noise_shift=1,
+        depth_weight=1,
+        motion_weight=1,
+        label_memory_gb=0,
+        loop=loop,
+        checkpoint_dir="unused",
+    )
+    assert set(KINDS) == set(HEADS)
+    for kind in KINDS:
+        assert config.model_copy(update={"head": kind}).head_sizes == SIZES[kind]
 
 
 def test_statistics_of_a_known_sample() -> None:

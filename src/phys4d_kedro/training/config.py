@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from phys4d_kedro.perception.config import NanoDepthConfig, NanoDepthLossConfig
-from phys4d_kedro.world_model.config import NanoWanConfig
+from phys4d_kedro.world_model.nano import NanoConfig
 
 
 class LoopConfig(BaseModel):
@@ -65,7 +65,7 @@ class BackboneConfig(BaseModel):
     initial_weights: str | None = Field(
         description="Folder of a nano backbone to go on from; null starts from random weights of the sizes in `nano`."
     )
-    nano: NanoWanConfig
+    nano: NanoConfig
     autoencoder: AutoencoderTrainingConfig | None = Field(
         description="Training of the VAE; null keeps the VAE of `initial_weights` as it is."
     )
@@ -75,8 +75,10 @@ class BackboneConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_autoencoder(self) -> "BackboneConfig":
-        if self.initial_weights is None and self.autoencoder is None:
+        if self.initial_weights is None and self.autoencoder is None and self.nano.family == "wan":
             raise ValueError("a backbone from nothing needs its VAE trained: give `autoencoder`, or `initial_weights`")
+        if self.autoencoder is not None and self.nano.family != "wan":
+            raise ValueError("only the VAE of nano.family wan can be trained; set `autoencoder` to null")
         return self
 
 
@@ -90,6 +92,25 @@ class ConvHeadConfig(BaseModel):
     blocks: int = Field(ge=0, description="Residual blocks, each a convolution over space and one over time.")
 
 
+class DptHeadConfig(BaseModel):
+    """Sizes of a `DptHead`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: int = Field(64, ge=2, description="Channels of all scales.")
+    heads: int = Field(4, ge=1, description="Heads of the attention over time; they split width into even parts.")
+    cells: Literal[1, 2, 4, 8] = Field(
+        2,
+        description="Predictions along a token's edge, before convex upsampling to pixels; 8 pixels a cell are usual.",
+    )
+
+    @model_validator(mode="after")
+    def _check_rotary(self) -> "DptHeadConfig":
+        if self.width % (2 * self.heads):
+            raise ValueError(f"{self.heads} heads do not split a width of {self.width} into even parts")
+        return self
+
+
 class PretrainConfig(BaseModel):
     """Stage 1: heads on a frozen backbone."""
 
@@ -98,10 +119,12 @@ class PretrainConfig(BaseModel):
     repeats: int = Field(
         ge=1, description="How many pairs of heads are trained, on seeds from the loop's on; their spread is reported."
     )
-    head: Literal["linear", "conv"] = Field(
-        description="linear: a projection of the last tokens; conv: a small network on tokens of several depths."
+    head: Literal["linear", "conv", "dpt"] = Field(
+        description="linear: a projection of the last tokens; conv: a small network on tokens of several depths; dpt: "
+        "these at several scales, with attention over time."
     )
     conv_head: ConvHeadConfig = Field(description="Sizes of the heads where they are conv.")
+    dpt_head: DptHeadConfig = Field(description="Sizes of the heads where they are dpt.")
     noise_shift: float = Field(
         gt=0, description="Noise levels are shift u / (1 + (shift - 1) u) of uniform u; below 1 prefers low noise."
     )
@@ -114,7 +137,8 @@ class PretrainConfig(BaseModel):
     @property
     def head_sizes(self) -> dict[str, int]:
         """What the class of `head` takes beside what all heads do."""
-        return self.conv_head.model_dump() if self.head == "conv" else {}
+        sizes: dict[str, BaseModel] = {"conv": self.conv_head, "dpt": self.dpt_head}
+        return sizes[self.head].model_dump() if self.head in sizes else {}
 
 
 class DepthModelConfig(BaseModel):

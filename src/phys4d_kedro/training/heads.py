@@ -113,6 +113,9 @@ def new_heads(backbone: Backbone, labels: LabelReader, kind: str, *, seed: int, 
     }
     heads = {}
     with torch.random.fork_rng(devices=[]):
+        HEADS[kind](
+            channels=1, mean=[0.0], std=[1.0], **common, **sizes
+        )  # refuses bad sizes before labels are measured
         torch.manual_seed(seed)
         for name, (mean, std) in labels.statistics.items():
             heads[name] = HEADS[kind](channels=len(mean), mean=mean, std=std, **common, **sizes)

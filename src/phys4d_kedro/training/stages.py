@@ -3,6 +3,7 @@
 Each returns a writer, a function that writes the trained model into a given folder, and the loss curve.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from phys4d_kedro.world_model.backbones.wan import WanBackbone
 from phys4d_kedro.world_model.config import LoadingConfig
 from phys4d_kedro.world_model.folders import read_model_index, write_copy, write_with_component
 from phys4d_kedro.world_model.heads import Head
-from phys4d_kedro.world_model.nano.wan import build_nano_wan
+from phys4d_kedro.world_model.nano import build_nano
 
 Writer = Callable[[Path], None]
 
@@ -37,13 +38,13 @@ _STATISTICS_CLIPS = 64
 
 
 def start_backbone(config: BackboneConfig, sets: Sequence[ClipStore]) -> Writer:
-    """The backbone that training starts from: the initial weights, or random ones of the nano sizes."""
+    """The backbone that training starts from: the initial weights, or random ones of the nano family and sizes."""
     if config.initial_weights is not None:
         source = Path(config.initial_weights)
-        read_model_index(source, family="Wan")
+        read_model_index(source)
         return partial(write_copy, source)
     prompts = sorted({prompt for clips in sets for prompt in clips.manifest["prompt"]})
-    return partial(build_nano_wan, config=config.nano, prompts=prompts, seed=config.seed)
+    return partial(build_nano, config=config.nano, prompts=prompts, seed=config.seed)
 
 
 def train_autoencoder(
@@ -137,7 +138,7 @@ def pretrain_heads(
                 backbone.fingerprint("transformer", "vae"),
                 config.model_dump_json(include={"noise_shift", "depth_weight", "motion_weight"}),
                 config.head,
-                config.conv_head,
+                json.dumps(config.head_sizes, sort_keys=True),
                 loop,
                 clips.fingerprint,
             ),

@@ -73,6 +73,7 @@ class NanoWanConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    family: Literal["wan"] = Field("wan", description="Which family's classes.")
     latent_channels: int = Field(ge=1, description="Channels of the VAE's latents.")
     vae_base_dim: int = Field(ge=4, description="Width of the VAE's encoder at full resolution.")
     vae_decoder_base_dim: int = Field(ge=4, description="Width of the VAE's decoder at full resolution.")
@@ -95,6 +96,7 @@ class NanoCogVideoXConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    family: Literal["cogvideox"] = Field("cogvideox", description="Which family's classes.")
     latent_channels: int = Field(ge=1, description="Channels of the VAE's latents.")
     vae_channels: int = Field(ge=4, multiple_of=4, description="Width of the VAE at full resolution; twice it below.")
     layers: int = Field(ge=1, description="Transformer blocks.")
@@ -106,3 +108,19 @@ class NanoCogVideoXConfig(BaseModel):
     )
     text_dim: int = Field(ge=8, description="Width of the text encoder.")
     prompt_tokens: int = Field(ge=4, description="Prompts are cut or padded to this many tokens.")
+
+
+class LoraSettings(BaseModel):
+    """A low-rank adapter of the transformer: W x becomes W x + (alpha / rank) B A x (Hu et al., 2021)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rank: int = Field(ge=1, description="Rows of A and columns of B.")
+    alpha: int = Field(ge=1, description="Scale of the adapter, over rank; with alpha = rank it is 1.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Of what goes into A, in training.")
+    targets: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Ends of the names of the linear layers that it adapts; null: the family's."
+    )
+    init: Literal["kaiming", "gaussian"] = Field(
+        "kaiming", description="Of A: uniform, as a linear layer's, or normal of deviation 1 / rank. B starts at zero."
+    )
