@@ -37,7 +37,8 @@ elif stage == "transformer":
     writer, history = stages.train_transformer(start, settings, [clips], cache, checkpoints=folder / "checkpoints")
 else:
     cache.fill([clips], WanBackbone(start))
-    settings = config.PretrainConfig(repeats=2, head="conv", conv_head={"hidden": 16, "width": 8, "blocks": 1}, dpt_head={},
+    settings = config.PretrainConfig(repeats=2, head="conv", conv_head={"hidden": 16, "width": 8, "blocks": 1},
+                                     dpt_head={},
                                      noise_shift=0.5, depth_weight=1, motion_weight=1, label_memory_gb=0.1,
                                      loop=loop, checkpoint_dir=str(folder / "checkpoints"))
     writer, history = stages.pretrain_heads(start, settings, clips, cache)

@@ -17,6 +17,14 @@ TRANSFORMER = {
     "prompt_dropout": 0.1,
     "loop": {"steps": 1, "batch_size": 1, "learning_rate": 0.001, "seed": 0},
 }
+VALIDATION = {
+    "levels": 1,
+    "clips": 2,
+    "samples": 1,
+    "sampling": {"steps": 1, "guidance": 1, "batch_size": 1},
+    "bootstrap_resamples": 10,
+    "seed": 0,
+}
 NANO = yaml.safe_load(
     "{family: wan, latent_channels: 4, vae_base_dim: 8, vae_decoder_base_dim: 8, layers: 1, heads: 2, head_dim: 16, "
     "ffn_dim: 32, text_dim: 16, prompt_tokens: 12}"
@@ -24,7 +32,13 @@ NANO = yaml.safe_load(
 
 
 def config(initial_weights: str | None) -> BackboneConfig:
-    settings = {"initial_weights": initial_weights, "nano": NANO, "autoencoder": None, "transformer": TRANSFORMER}
+    settings = {
+        "initial_weights": initial_weights,
+        "nano": NANO,
+        "autoencoder": None,
+        "transformer": TRANSFORMER,
+        "validation": VALIDATION,
+    }
     return BackboneConfig(**settings, checkpoint_dir="unused", seed=0)
 
 

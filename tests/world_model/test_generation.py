@@ -1,5 +1,6 @@
 """Generation: what decides a clip, batches, resuming, images of one's own, and what is refused early."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import ConfigurationError, InvalidClipError, MissingAnnotationError
 from phys4d_kedro.world_model.backbones import load_backbone
 from phys4d_kedro.world_model.config import GenerationConfig, ImageRequest, LoadingConfig, SamplingConfig
-from phys4d_kedro.world_model.generation import generate_clips, generate_rgb, generation_source
+from phys4d_kedro.world_model.generation import generate_rgb, generate_worlds, world_source
 from phys4d_kedro.world_model.requests import read_images, request_like
 from phys4d_kedro.world_model.sampling import initial_noise
 from phys4d_kedro.world_model.world_model import WorldModel
@@ -21,7 +22,9 @@ from tests.factories import make_clip
 from tests.world_model.tiny_heads import write_heads
 
 SAMPLING = SamplingConfig(steps=2, guidance=2.0, batch_size=2)
-CONFIG = GenerationConfig(clips=3, seeds=1, sampling=SAMPLING, noise_level=0.1, seed=0)
+CONFIG = GenerationConfig(
+    clips=3, height=32, width=32, frames=5, fps=4, samples=1, sampling=SAMPLING, noise_level=0.1, seed=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def model(tiny_backbone: Path, heads: Path) -> WorldModel:
 
 def test_a_generated_clip_is_whole_and_begins_with_its_first_frame(model: WorldModel) -> None:
     true = make_clip(0)
-    clip = generate_clips(model, [request_like(true, 0)], frames=5, fps=4, sampling=SAMPLING)[0]
+    clip = generate_worlds(model, [request_like(true, 0)], SAMPLING)[0]
     assert clip.rgb.shape == (5, *true.size, 3)
     assert clip.depth is not None
     assert clip.motion is not None
@@ -51,19 +54,19 @@ def test_a_generated_clip_is_whole_and_begins_with_its_first_frame(model: WorldM
 
 def test_a_clip_depends_on_its_request_alone(model: WorldModel) -> None:
     requests = [request_like(make_clip(i), 0) for i in range(3)]
-    together = generate_clips(model, requests, frames=5, fps=4, sampling=SAMPLING)
-    alone = generate_clips(model, requests[1:2], frames=5, fps=4, sampling=SAMPLING)[0]
+    together = generate_worlds(model, requests, SAMPLING)
+    alone = generate_worlds(model, requests[1:2], SAMPLING)[0]
     assert np.abs(together[1].rgb.astype(int) - alone.rgb).max() <= 1
-    again = generate_clips(model, requests, frames=5, fps=4, sampling=SAMPLING)
+    again = generate_worlds(model, requests, SAMPLING)
     assert [clip.content_hash() for clip in together] == [clip.content_hash() for clip in again]
-    other = generate_clips(model, [request_like(make_clip(1), 1)], frames=5, fps=4, sampling=SAMPLING)[0]
+    other = generate_worlds(model, [request_like(make_clip(1), 1)], SAMPLING)[0]
     assert (other.rgb != alone.rgb).any()
 
 
 def test_rgb_alone_is_the_same_rgb(model: WorldModel) -> None:
     requests = [request_like(make_clip(i), 0) for i in range(3)]
-    videos = generate_rgb(model.backbone, requests, frames=5, sampling=SAMPLING)
-    clips = generate_clips(model, requests[:2], frames=5, fps=4, sampling=SAMPLING)
+    videos = [clip.rgb for clip in generate_rgb(model.backbone, requests, SAMPLING)]
+    clips = generate_worlds(model, requests, SAMPLING)
     assert len(videos) == 3
     assert np.abs(videos[0].astype(int) - clips[0].rgb).max() <= 1
 
@@ -79,10 +82,9 @@ def test_noise_does_not_depend_on_the_batch(tiny_backbone: Path) -> None:
 def test_generation_is_resumed_and_the_same(tiny_backbone: Path, heads: Path, tmp_path: Path) -> None:
     requests = [request_like(make_clip(i), 0) for i in range(4)]
 
-    def source(config: GenerationConfig = CONFIG):
-        return generation_source(
-            tiny_backbone, heads, requests, frames=5, fps=4, config=config, loading=LoadingConfig(device="cpu")
-        )
+    def source(noise_level: float = 0.1):
+        loading = LoadingConfig(device="cpu")
+        return world_source(tiny_backbone, heads, requests, SAMPLING, noise_level=noise_level, loading=loading)
 
     whole, cut = source(), source()
     write_shards(whole, str(tmp_path / "whole"), clips_per_shard=2)
@@ -105,7 +107,7 @@ def test_generation_is_resumed_and_the_same(tiny_backbone: Path, heads: Path, tm
     assert made == [0, 1, 2, 3, 12, 13]
     hashes = [[clip.content_hash() for clip in ClipStore(str(tmp_path / name))] for name in ("whole", "cut")]
     assert hashes[0] == hashes[1]
-    assert source(CONFIG.model_copy(update={"noise_level": 0.2})).fingerprint != whole.fingerprint
+    assert source(0.2).fingerprint != whole.fingerprint
 
 
 def test_images_are_fitted_and_bad_ones_named(tmp_path: Path) -> None:
@@ -113,28 +115,28 @@ def test_images_are_fitted_and_bad_ones_named(tmp_path: Path) -> None:
     pixels[:, 20:60] = 255  # the square in the middle
     Image.fromarray(pixels).save(tmp_path / "scene.png")
     asked = [ImageRequest(image=str(tmp_path / "scene.png"), prompt="A ball falls.", field_of_view=90)]
-    requests = read_images(asked, frames=9, height=32, width=32, seeds=range(2))
-    assert [request.clip_id for request in requests] == ["scene.seed0", "scene.seed1"]
+    requests = read_images(CONFIG.model_copy(update={"requests": asked}), range(2))
+    assert [request.clip_id for request in requests] == ["scene.sample0", "scene.sample1"]
     assert (requests[0].first_frame[:, 1:-1] == 255).all()  # but for the edge, where the filter sees black
     assert requests[0].intrinsics[1, 1] == pytest.approx(16)  # 90 degrees: focal length is half the height
     assert requests[0].seed != requests[1].seed
     (tmp_path / "text.png").write_text("no image")
     for name in ("text.png", "missing.png"):
+        bad = ImageRequest(image=str(tmp_path / name), prompt="")
         with pytest.raises(ConfigurationError, match=name):
-            read_images([ImageRequest(image=str(tmp_path / name), prompt="")], frames=9, height=32, width=32, seeds=[0])
+            read_images(CONFIG.model_copy(update={"requests": (bad,)}), [0])
 
 
 def test_a_size_the_model_does_not_make_is_refused_before_sampling(tiny_backbone: Path, heads: Path) -> None:
-    with pytest.raises(InvalidClipError, match="1 \\+ 4 k"):
-        generation_source(
-            tiny_backbone,
-            heads,
-            [request_like(make_clip(0), 0)],
-            frames=10,
-            fps=4,
-            config=CONFIG,
-            loading=LoadingConfig(device="cpu"),
-        )
+    odd = replace(request_like(make_clip(0), 0), world_from_camera=np.tile(np.eye(4), (10, 1, 1)))
+    with pytest.raises(InvalidClipError, match=r"1 \+ 4 k"):
+        world_source(tiny_backbone, heads, [odd], SAMPLING, noise_level=0.1, loading=LoadingConfig(device="cpu"))
+
+
+def test_a_batch_of_several_sizes_is_refused(model: WorldModel) -> None:
+    requests = [request_like(make_clip(0), 0), request_like(make_clip(1, height=40), 0)]
+    with pytest.raises(InvalidClipError, match="several sizes"):
+        generate_rgb(model.backbone, requests, SAMPLING)
 
 
 def test_a_clip_without_a_camera_is_named() -> None:

@@ -1,16 +1,14 @@
-"""A clip as a recording for the viewer of Rerun (https://rerun.io): images, camera, coloured points, tracks."""
+"""Clips as a recording for the viewer of Rerun (https://rerun.io): images, camera, coloured points, tracks."""
 
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import ConfigurationError
-from phys4d_kedro.geometry.camera import transform, unproject
 from phys4d_kedro.reporting.colors import instance_colors
+from phys4d_kedro.reporting.point_clouds import camera_of, world_points
 
 
 def find_clip(store: ClipStore, scene: str) -> Clip:
@@ -22,18 +20,21 @@ def find_clip(store: ClipStore, scene: str) -> Clip:
     return store.read(str(rows["clip_id"].iloc[0]))
 
 
-def record(clip: Clip) -> bytes:
-    """The content of an .rrd file that `rerun <file>` plays; the clip needs depth, segmentation, camera and tracks.
+def record(clip: Clip, generated: Clip | None = None) -> bytes:
+    """The content of an .rrd file that `rerun <file>` plays; clips need depth and a camera.
 
-    The timeline `time` is that of the clip. In the world (metres, z up): `camera`, with RGB, depth and instances on its
+    The timeline `time` is that of the clips. In `world` (metres, z up): `camera`, with RGB, depth and instances on its
     image plane; `points`, what the pixels see, in their colours; `tracks`, the material points, where they are and
-    have been, in the colours of their instances.
+    have been, in the colours of their instances. Instances and tracks are shown of clips that have them. `generated`,
+    a clip generated of the same event, has a space of its own, of that name, which is shown beside.
 
     Raises:
         ConfigurationError: Rerun is not installed.
-        MissingAnnotationError: the clip lacks one of these.
+        MissingAnnotationError: a clip lacks depth or camera.
     """
-    clip.require("depth", "segmentation", "intrinsics", "world_from_camera", "tracks")
+    clips = {"world": clip} if generated is None else {"world": clip, "generated": generated}
+    for shown in clips.values():
+        shown.require("depth", "intrinsics", "world_from_camera")
     try:
         import rerun as rr
     except ModuleNotFoundError as error:
@@ -42,14 +43,39 @@ def record(clip: Clip) -> bytes:
         ) from error
     recording = rr.RecordingStream("phys4d_kedro", recording_id=clip.clip_id)
     stream = recording.binary_stream()
-    recording.send_blueprint(_views())
-    recording.log("world", rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
+    recording.send_blueprint(_views(clips))
     recording.log(
         "prompt", rr.TextDocument(f"**{clip.scene}**\n\n{clip.prompt}", media_type="text/markdown"), static=True
     )
+    for space, shown in clips.items():
+        _log_clip(recording, shown, space)
+    content = stream.read()
+    assert content is not None  # only of a stream that is closed
+    return bytes(content)
+
+
+def _views(clips: dict[str, Clip]) -> Any:
+    """For every clip its space, and beside it its images; at the right end the prompt."""
+    import rerun.blueprint as rrb
+
+    columns = []
+    for space, clip in clips.items():
+        names = ["rgb", "depth"] + ["instances"] * (clip.segmentation is not None)
+        images = [rrb.Spatial2DView(origin=f"{space}/camera/{name}", name=name) for name in names]
+        hidden = [f"- {space}/camera/{name}" for name in names[1:]]
+        columns.append(rrb.Spatial3DView(origin=space, name=space, contents=["+ $origin/**", *hidden]))
+        columns.append(rrb.Vertical(*images))
+    columns[-1] = rrb.Vertical(columns[-1], rrb.TextDocumentView(origin="prompt", name="prompt"), row_shares=[4, 1])
+    return rrb.Blueprint(rrb.Horizontal(*columns, column_shares=[3, 1] * len(clips)), collapse_panels=True)
+
+
+def _log_clip(recording: Any, clip: Clip, space: str) -> None:
+    import rerun as rr
+
     height, width = clip.size
+    recording.log(space, rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
     recording.log(
-        "world/camera",
+        f"{space}/camera",
         rr.Pinhole(
             image_from_camera=clip.intrinsics,
             resolution=[width, height],
@@ -60,56 +86,39 @@ def record(clip: Clip) -> bytes:
     )
     for frame in range(clip.frames):
         recording.set_time("time", duration=frame / clip.fps)
-        _log_frame(recording, clip, frame)
-    content = stream.read()
-    assert content is not None  # only of a stream that is closed
-    return bytes(content)
+        _log_frame(recording, clip, space, frame)
+        if clip.tracks is not None:
+            _log_tracks(recording, clip, space, frame)
 
 
-def _views() -> Any:
-    """Space on the left; on the right the images and the prompt."""
-    import rerun.blueprint as rrb
-
-    images = [rrb.Spatial2DView(origin=f"world/camera/{name}", name=name) for name in ("rgb", "depth", "instances")]
-    space = rrb.Spatial3DView(
-        origin="world", name="space", contents=["+ $origin/**", "- world/camera/depth", "- world/camera/instances"]
-    )
-    words = rrb.TextDocumentView(origin="prompt", name="prompt")
-    return rrb.Blueprint(
-        rrb.Horizontal(space, rrb.Vertical(*images, words), column_shares=[3, 1]), collapse_panels=True
-    )
-
-
-def _log_frame(recording: Any, clip: Clip, frame: int) -> None:
+def _log_frame(recording: Any, clip: Clip, space: str, frame: int) -> None:
     import rerun as rr
 
-    depth, segmentation, poses, tracks = (
-        clip.arrays()[key][: frame + 1] for key in ("depth", "segmentation", "world_from_camera", "tracks")
-    )
-    pose = poses[frame]
-    recording.log("world/camera", rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
-    recording.log("world/camera/rgb", rr.Image(clip.rgb[frame]))
+    camera, depth = camera_of(clip), clip.arrays()["depth"][frame]
+    pose = camera.world_from_camera[frame]
+    recording.log(f"{space}/camera", rr.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]))
+    recording.log(f"{space}/camera/rgb", rr.Image(clip.rgb[frame]))
     # Rerun takes depth 0 as none.
-    seen = np.isfinite(depth[frame])
-    recording.log("world/camera/depth", rr.DepthImage(np.where(seen, depth[frame], 0), meter=1.0))
-    recording.log("world/camera/instances", rr.Image(instance_colors(segmentation[frame])))
-    points = _world_points(clip, frame)[seen]
-    recording.log("world/points", rr.Points3D(points, colors=clip.rgb[frame][seen], radii=rr.Radius.ui_points(1.5)))
-    colours = instance_colors(clip.arrays()["track_instance"])
-    visible = clip.arrays()["track_visible"][frame]
+    seen = np.isfinite(depth)
+    recording.log(f"{space}/camera/depth", rr.DepthImage(np.where(seen, depth, 0), meter=1.0))
+    if clip.segmentation is not None:
+        recording.log(f"{space}/camera/instances", rr.Image(instance_colors(clip.segmentation[frame])))
+    points = world_points(clip, camera, frame)[seen]
+    recording.log(f"{space}/points", rr.Points3D(points, colors=clip.rgb[frame][seen], radii=rr.Radius.ui_points(1.5)))
+
+
+def _log_tracks(recording: Any, clip: Clip, space: str, frame: int) -> None:
+    """The material points where they are now, of those that are visible, and the ways of all so far."""
+    import rerun as rr
+
+    tracks, visible, instances = (clip.arrays()[key] for key in ("tracks", "track_visible", "track_instance"))
+    colours, shown = instance_colors(instances), visible[frame]
     recording.log(
-        "world/tracks/now", rr.Points3D(tracks[frame][visible], colors=colours[visible], radii=rr.Radius.ui_points(3))
+        f"{space}/tracks/now",
+        rr.Points3D(tracks[frame][shown], colors=colours[shown], radii=rr.Radius.ui_points(3)),
     )
     if frame:
         recording.log(
-            "world/tracks/so_far",
-            rr.LineStrips3D(tracks.transpose(1, 0, 2), colors=colours, radii=rr.Radius.ui_points(0.7)),
+            f"{space}/tracks/so_far",
+            rr.LineStrips3D(tracks[: frame + 1].transpose(1, 0, 2), colors=colours, radii=rr.Radius.ui_points(0.7)),
         )
-
-
-def _world_points(clip: Clip, frame: int) -> NDArray[np.float32]:
-    """World positions (H, W, 3), metres, of what the pixels see; not finite where that is nothing."""
-    arrays = {key: torch.from_numpy(clip.arrays()[key].copy()) for key in ("depth", "intrinsics", "world_from_camera")}
-    points = unproject(arrays["depth"][frame], arrays["intrinsics"])
-    pose = arrays["world_from_camera"][frame].to(points)
-    return transform(points.reshape(-1, 3), pose).reshape(points.shape).numpy()

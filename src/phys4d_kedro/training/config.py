@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from phys4d_kedro.perception.config import NanoDepthConfig, NanoDepthLossConfig
+from phys4d_kedro.world_model.config import SamplingConfig
 from phys4d_kedro.world_model.nano import NanoConfig
 
 
@@ -57,6 +58,19 @@ class DenoiserTrainingConfig(BaseModel):
     loop: LoopConfig
 
 
+class BackboneValidationConfig(BaseModel):
+    """How a trained backbone is judged."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    levels: int = Field(ge=1, description="Noise levels at which the denoising loss of a validation clip is measured.")
+    clips: int = Field(ge=2, description="Held-out clips that are generated, every scene in turn.")
+    samples: int = Field(ge=1, description="Times that each is generated, from different noise.")
+    sampling: SamplingConfig
+    bootstrap_resamples: int = Field(ge=1, description="Resamples of the clips behind an interval of a margin.")
+    seed: int = Field(ge=0, description="Number of the first sample, and seed of the validation noise.")
+
+
 class BackboneConfig(BaseModel):
     """The `backbone` pipeline: an appearance-only video model, from nothing or from weights that are there."""
 
@@ -70,6 +84,7 @@ class BackboneConfig(BaseModel):
         description="Training of the VAE; null keeps the VAE of `initial_weights` as it is."
     )
     transformer: DenoiserTrainingConfig
+    validation: BackboneValidationConfig
     checkpoint_dir: str = Field(description="Where training checkpoints go; safe to remove once a run is complete.")
     seed: int = Field(ge=0, description="Decides the initial weights.")
 

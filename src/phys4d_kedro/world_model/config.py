@@ -56,10 +56,14 @@ class GenerationConfig(BaseModel):
 
     requests: tuple[ImageRequest, ...] = Field((), description="Images of your own, with prompts.")
     clips: int = Field(ge=0, description="Held-out clips to generate from, every scene in turn.")
-    seeds: int = Field(ge=1, description="Clips generated of each, from different noise.")
+    height: int = Field(ge=16, description="Rows of what is generated; held-out clips have their own.")
+    width: int = Field(ge=16, description="Columns.")
+    frames: int = Field(ge=1, description="Frames of a clip.")
+    fps: float = Field(gt=0, description="Frames a second.")
+    samples: int = Field(ge=1, description="Clips generated of each, from different noise.")
     sampling: SamplingConfig
     noise_level: float = Field(ge=0, le=1, description="At which the heads read what was generated.")
-    seed: int = Field(ge=0, description="The first of the seeds of the noise.")
+    seed: int = Field(ge=0, description="Number of the first sample; it decides the noise.")
 
     @model_validator(mode="after")
     def _check_something(self) -> "GenerationConfig":

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.geometry.camera import intrinsics_from_fov
-from phys4d_kedro.world_model.config import ImageRequest
+from phys4d_kedro.world_model.config import GenerationConfig
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,9 @@ class Request:
     """A clip to be generated.
 
     `first_frame` (H, W, 3) uint8 is not shown to a text-to-video model. Intrinsics (3, 3) and world_from_camera
-    (T, 4, 4) are those that the clip is to be lifted with; a model of RGB does not see them. `scene`, `category` and
-    `reference`, the id of the true clip, say where the request comes from.
+    (T, 4, 4) are those that the clip is to be lifted with; a model of RGB does not see them. `seed` decides the noise,
+    `sample` says which of several samples of one event it is. `scene`, `category` and `reference`, the id of the true
+    clip, say where the request comes from.
     """
 
     clip_id: str
@@ -29,40 +30,53 @@ class Request:
     first_frame: NDArray[np.uint8]
     intrinsics: NDArray[np.float64]
     world_from_camera: NDArray[np.float64]
+    fps: float
     seed: int
+    sample: int = 0
     scene: str = ""
     category: str = ""
     reference: str = ""
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return len(self.world_from_camera)
 
     def identity(self) -> str:
         """Hash of all that decides the clip."""
         digest = hashlib.sha256()
         for array in (self.first_frame, self.intrinsics, self.world_from_camera):
             digest.update(str(array.shape).encode() + array.tobytes())
-        digest.update(repr((self.clip_id, self.prompt, self.seed, self.scene, self.category, self.reference)).encode())
+        rest = (self.clip_id, self.prompt, self.fps, self.seed, self.sample, self.scene, self.category, self.reference)
+        digest.update(repr(rest).encode())
         return digest.hexdigest()
 
 
-def request_like(clip: Clip, seed: int) -> Request:
-    """A request for what happens in a clip, from its first frame and prompt; noise is the clip's and seed's own."""
+def request_like(clip: Clip, sample: int) -> Request:
+    """A request for what happens in a clip, from its first frame and prompt; noise is the clip's and sample's own."""
     clip.require("intrinsics", "world_from_camera")
     return Request(
-        clip_id=f"{clip.clip_id}.seed{seed}",
+        clip_id=f"{clip.clip_id}.sample{sample}",
         prompt=clip.prompt,
         first_frame=clip.rgb[0],
         intrinsics=clip.intrinsics,
         world_from_camera=clip.world_from_camera,
-        seed=_seed(clip.clip_id, seed),
+        fps=clip.fps,
+        seed=_seed(clip.clip_id, sample),
+        sample=sample,
         scene=clip.scene,
         category=clip.category,
         reference=clip.clip_id,
     )
 
 
-def read_images(
-    requests: Sequence[ImageRequest], *, frames: int, height: int, width: int, seeds: Iterable[int]
-) -> list[Request]:
-    """Requests from image files, cropped and scaled to the size; the camera stands still at the origin.
+def requests_like(clips: Iterable[Clip], samples: Sequence[int]) -> list[Request]:
+    """Requests for several samples of every clip."""
+    return [request_like(clip, sample) for clip in clips for sample in samples]
+
+
+def read_images(config: GenerationConfig, samples: Sequence[int]) -> list[Request]:
+    """Requests from the config's image files, cropped and scaled to its size; the camera stands still at the origin.
 
     Raises:
         ConfigurationError: an image is missing or cannot be read; names the file.
@@ -70,29 +84,31 @@ def read_images(
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     made = []
-    for request in requests:
+    for request in config.requests:
         path = Path(request.image)
         try:
             with Image.open(path) as image:
-                fitted = ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+                fitted = ImageOps.fit(image.convert("RGB"), (config.width, config.height), Image.Resampling.LANCZOS)
         except (OSError, UnidentifiedImageError) as error:
             raise ConfigurationError(
                 f"generation.requests: the image {path} is missing or cannot be read ({error}); give an image file"
             ) from error
-        for seed in seeds:
+        for sample in samples:
             made.append(
                 Request(
-                    clip_id=f"{path.stem}.seed{seed}",
+                    clip_id=f"{path.stem}.sample{sample}",
                     prompt=request.prompt,
                     first_frame=np.asarray(fitted),
-                    intrinsics=intrinsics_from_fov(request.field_of_view, height, width),
-                    world_from_camera=np.tile(np.eye(4), (frames, 1, 1)),
-                    seed=_seed(path.stem, seed),
+                    intrinsics=intrinsics_from_fov(request.field_of_view, config.height, config.width),
+                    world_from_camera=np.tile(np.eye(4), (config.frames, 1, 1)),
+                    fps=config.fps,
+                    seed=_seed(path.stem, sample),
+                    sample=sample,
                 )
             )
     return made
 
 
-def _seed(name: str, seed: int) -> int:
+def _seed(name: str, sample: int) -> int:
     """The seed of one clip's noise."""
-    return int(np.random.default_rng([seed, zlib.crc32(name.encode())]).integers(2**31))
+    return int(np.random.default_rng([sample, zlib.crc32(name.encode())]).integers(2**31))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.training.config import BackboneConfig
 from phys4d_kedro.training.latents import LatentCache
@@ -59,3 +60,62 @@ def train_transformer(
         checkpoints=Path(parameters.checkpoint_dir),
         loading=loading,
     )
+
+
+def cache_validation_latents(
+    backbone: Path, clips: ClipStore, quality: dict[str, Any], loading: LoadingConfig
+) -> Callable[[LatentCache], Any]:
+    """Encode the validation clips' frames and prompts once; `quality` stands for their passed validation."""
+    from phys4d_kedro.world_model.backbones import load_backbone
+
+    return lambda cache: cache.fill([clips], load_backbone(backbone, loading))
+
+
+def generate_heldout_clips(
+    backbone: Path, heldout: ClipStore, parameters: BackboneConfig, loading: LoadingConfig
+) -> ClipSource:
+    """Generate what happens after held-out first frames, given their prompts; RGB alone."""
+    from phys4d_kedro.evaluation.evaluate import choose_examples
+    from phys4d_kedro.world_model.generation import rgb_source
+    from phys4d_kedro.world_model.requests import requests_like
+
+    config = parameters.validation
+    shown = heldout.subset(choose_examples(heldout, config.clips))
+    samples = range(config.seed, config.seed + config.samples)
+    return rgb_source(backbone, requests_like(shown, samples), config.sampling, loading)
+
+
+def measure_denoising_loss(
+    backbone: Path, clips: ClipStore, latents: LatentCache, parameters: BackboneConfig, loading: LoadingConfig
+) -> pd.DataFrame:
+    """Measure the denoising loss on validation clips, by noise level."""
+    from phys4d_kedro.evaluation.denoising import denoising_losses
+    from phys4d_kedro.world_model.backbones import load_backbone
+
+    model, config = load_backbone(backbone, loading), parameters.validation
+    return denoising_losses(
+        model,
+        latents.open([clips], model),
+        levels=config.levels,
+        shift=parameters.transformer.noise_shift,
+        seed=config.seed,
+    )
+
+
+def judge_backbone(
+    *,
+    backbone: Path,
+    losses: pd.DataFrame,
+    generated: ClipStore,
+    heldout: ClipStore,
+    parameters: BackboneConfig,
+    loading: LoadingConfig,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Compare generated clips with what happens, with a copy of the first frame, and with what the VAE can show."""
+    from phys4d_kedro.evaluation.backbone import GeneratedBesideTruth, summarise_backbone
+    from phys4d_kedro.evaluation.generation import judge_generation
+    from phys4d_kedro.world_model.backbones import load_backbone
+
+    scores, features = judge_generation(GeneratedBesideTruth(load_backbone(backbone, loading), generated, heldout))
+    config = parameters.validation
+    return scores, summarise_backbone(losses, scores, features, resamples=config.bootstrap_resamples, seed=config.seed)

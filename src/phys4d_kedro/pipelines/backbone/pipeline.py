@@ -3,12 +3,13 @@
 from kedro.pipeline import Node, Pipeline
 
 from phys4d_kedro.pipelines.backbone import nodes
+from phys4d_kedro.pipelines.generation.nodes import draw_samples
 
 _CLIPS = ["simulated_clips_train", "real_clips"]
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """simulated_clips_train, real_clips -> backbone (a diffusers folder), autoencoder_history, transformer_history."""
+    """Clips -> backbone (a diffusers folder) and its loss curves; then what it is worth on clips it has not seen."""
     return Pipeline(
         [
             Node(
@@ -45,6 +46,59 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs=["backbone", "transformer_history"],
                 name="train_transformer_node",
                 tags=["backbone", "gpu"],
+            ),
+            Node(
+                nodes.cache_validation_latents,
+                inputs=[
+                    "backbone",
+                    "simulated_clips_validation",
+                    "simulated_clips_validation_quality",
+                    "params:world_model",
+                ],
+                outputs="validation_latents",
+                name="cache_validation_latents_node",
+                tags=["backbone", "gpu"],
+            ),
+            Node(
+                nodes.measure_denoising_loss,
+                inputs=[
+                    "backbone",
+                    "simulated_clips_validation",
+                    "validation_latents",
+                    "params:backbone",
+                    "params:world_model",
+                ],
+                outputs="denoising_losses",
+                name="measure_denoising_loss_node",
+                tags=["backbone", "gpu"],
+            ),
+            Node(
+                nodes.generate_heldout_clips,
+                inputs=["backbone", "simulated_clips_heldout", "params:backbone", "params:world_model"],
+                outputs="backbone_clips",
+                name="generate_heldout_clips_node",
+                tags=["backbone", "gpu"],
+            ),
+            Node(
+                nodes.judge_backbone,
+                inputs={
+                    "backbone": "backbone",
+                    "losses": "denoising_losses",
+                    "generated": "backbone_clips",
+                    "heldout": "simulated_clips_heldout",
+                    "parameters": "params:backbone",
+                    "loading": "params:world_model",
+                },
+                outputs=["backbone_scores", "backbone_metrics"],
+                name="judge_backbone_node",
+                tags=["backbone", "gpu"],
+            ),
+            Node(
+                draw_samples,
+                inputs=["backbone_clips", "simulated_clips_heldout"],
+                outputs="backbone_samples",
+                name="draw_backbone_samples_node",
+                tags=["backbone", "cpu"],
             ),
         ]
     )

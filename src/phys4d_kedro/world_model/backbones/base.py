@@ -84,6 +84,7 @@ class Backbone(Protocol):
     family: str
     folder: Path
     device: torch.device
+    dtype: torch.dtype
 
     @property
     def temporal_compression(self) -> int:
