@@ -10,6 +10,7 @@ DEFAULT_PIPELINES = (
     "pseudo_labeling",
     "backbone",
     "pretrain",
+    "generation",
     "evaluation",
     "reporting",
 )

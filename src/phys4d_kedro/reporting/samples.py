@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FRAME_WIDTH = 1.7  # inches
-_TEXT_HEIGHT = 0.95  # inches above a row, for scene and prompt, and below it, for the times
+_TEXT_HEIGHT = 0.95  # inches: scene and prompt above a row, times below it
 _LABEL_WIDTH = 1.1  # inches
-_LETTERS_A_LINE = 100
+_LETTERS_A_LINE = 105
 _SEAM = 1  # pixels of white between frames
 
 
@@ -84,9 +84,9 @@ def _draw_sample(axis: "Axes", sample: Sample, columns: int) -> None:
     axis.set_xticks(middles, [f"frame {frame}, {frame / truth.fps:.2f} s" for frame in frames], fontsize=9)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    prompt = textwrap.shorten(truth.prompt, 2 * _LETTERS_A_LINE, placeholder=" ...")
-    words = [f"{truth.scene or truth.clip_id}  ({sample.generated.clip_id})", *textwrap.wrap(prompt, _LETTERS_A_LINE)]
-    axis.set_title("\n".join(words), loc="left", fontsize=10)
+    prompt = textwrap.wrap(truth.prompt, _LETTERS_A_LINE, max_lines=2, placeholder=" ...")
+    name = f"{truth.scene or truth.clip_id}  ({sample.generated.clip_id})"
+    axis.set_title("\n".join([name, *prompt]), loc="left", fontsize=10)
 
 
 def _strip(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:

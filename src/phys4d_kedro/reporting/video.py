@@ -4,7 +4,7 @@ import io
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,9 +137,6 @@ def _text_line(text: str, width: int) -> "Image.Image":
 
 def _join(parts: list[Frames], *, axis: int) -> Frames:
     """Frames beside (axis 2) or below (axis 1) each other, with white between."""
-    first: Any = parts[0]
-    seam = np.full((len(first), *((_SEAM, first.shape[2]) if axis == 1 else (first.shape[1], _SEAM)), 3), 255, np.uint8)
-    joined = [first]
-    for part in parts[1:]:
-        joined += [seam, part]
-    return np.concatenate(joined, axis=axis)
+    seam = [(0, 0)] * 4
+    seam[axis] = (_SEAM, 0)
+    return np.concatenate([parts[0], *(np.pad(part, seam, constant_values=255) for part in parts[1:])], axis=axis)
