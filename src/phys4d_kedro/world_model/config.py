@@ -114,6 +114,24 @@ class NanoCogVideoXConfig(BaseModel):
     prompt_tokens: int = Field(ge=4, description="Prompts are cut or padded to this many tokens.")
 
 
+class NanoOpenSoraConfig(BaseModel):
+    """Sizes of the nano Open-Sora backbone, made of the classes of the real one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["opensora"] = Field("opensora", description="Which family's classes.")
+    latent_channels: int = Field(ge=1, description="Channels of the VAE's latents.")
+    vae_channels: int = Field(ge=4, multiple_of=4, description="Width of both VAEs' first levels; twice it below.")
+    layers: int = Field(ge=1, description="Pairs of a spatial and a temporal transformer block.")
+    heads: int = Field(ge=1, description="Attention heads of a block.")
+    head_dim: int = Field(
+        ge=8, multiple_of=4, description="Width of an attention head; heads x head_dim is the feature width D."
+    )
+    text_dim: int = Field(ge=8, description="Width of the text encoder.")
+    prompt_tokens: int = Field(ge=4, description="Prompts are cut or padded to this many tokens.")
+    fps: float = Field(gt=0, description="Frame rate of clips in Hz, which the transformer is told.")
+
+
 class LoraSettings(BaseModel):
     """A low-rank adapter of the transformer: W x becomes W x + (alpha / rank) B A x (Hu et al., 2021)."""
 

@@ -1,0 +1,183 @@
+"""LoRA adapters as folders: written as the stock pipeline of the backbone's family loads them, read, and merged."""
+
+import json
+import re
+from collections import Counter
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from phys4d_kedro.errors import CheckpointError, ConfigurationError
+from phys4d_kedro.world_model.backbones.base import Backbone
+from phys4d_kedro.world_model.folders import read_model_index, write_with_component
+from phys4d_kedro.world_model.lora import (
+    adapted_layers,
+    adapter_scale,
+    first_of,
+    inject,
+    linear_layers,
+    load_lora_state,
+    lora_state,
+    merged_weight,
+    refuse_second,
+)
+from phys4d_kedro.world_model.model_card import ModelCard, write_model_card
+
+WEIGHTS = "pytorch_lora_weights.safetensors"
+
+_PREFIX = "transformer."  # of keys and settings in the file, as pipelines of several models have it
+_SETTINGS = "lora_adapter_metadata"  # where diffusers looks for them in the file's metadata
+_KEY = re.compile(r"transformer\..+\.lora_[AB]\.weight")
+_SCALED_OTHERWISE = ("rank_pattern", "alpha_pattern", "use_rslora", "use_dora")
+
+
+def save_lora(backbone: Backbone, folder: Path, *, card: ModelCard) -> None:
+    """Write the adapter and its model card into a folder that the stock pipeline's `load_lora_weights` reads.
+
+    Dropout is not written: diffusers would apply it when it samples.
+
+    Raises:
+        ConfigurationError: there is no adapter.
+        CheckpointError: the backbone's pipeline has no LoRA.
+    """
+    transformer = backbone.transformer
+    layers, (rank, alpha) = adapted_layers(transformer), adapter_scale(transformer)
+    pipeline = _pipeline_class(backbone.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    pipeline.save_lora_weights(
+        folder,
+        transformer_lora_layers={key: value.cpu().contiguous() for key, value in lora_state(transformer).items()},
+        transformer_lora_adapter_metadata={"r": rank, "lora_alpha": alpha, "target_modules": sorted(layers)},
+    )
+    _write_card(backbone, folder, card, kind="adapter", method=f"A LoRA adapter of rank {rank}, alpha {alpha}")
+
+
+def load_lora(backbone: Backbone, folder: Path) -> None:
+    """Give the backbone the adapter of a folder that `save_lora`, or a pipeline's `save_lora_weights`, wrote.
+
+    It is trainable and has no dropout.
+
+    Raises:
+        ConfigurationError: there is an adapter already.
+        CheckpointError: the file is missing, damaged or of another model; the backbone is as it was.
+    """
+    transformer, path = backbone.transformer, folder / WEIGHTS
+    refuse_second(transformer)
+    tensors, settings = _read_file(path)
+    rank = _check_fit(tensors, transformer, path)
+    odd = [name for name in _SCALED_OTHERWISE if settings.get(name)]
+    odd += ["r"] if settings.get("r", rank) != rank else []
+    if odd:
+        raise CheckpointError(
+            f"{path} has settings in its metadata that are not taken here, {first_of(odd)}: an adapter has one rank, "
+            f"that of its tensors, and one alpha; merge this one into the base with diffusers' fuse_lora"
+        )
+    targets = sorted({_layer_of(key) for key in tensors})
+    inject(transformer, seed=0, r=rank, lora_alpha=settings.get("lora_alpha", rank), target_modules=targets)
+    load_lora_state(transformer, tensors)
+
+
+def export_merged(backbone: Backbone, folder: Path, *, card: ModelCard) -> None:
+    """Write a whole pipeline folder whose transformer has the adapter in its weights; the backbone stays as it is.
+
+    Weights are added in float32 and kept in the base's precision, so in bf16 the smallest changes are rounded away.
+
+    Raises:
+        ConfigurationError: there is no adapter, or the folder is the backbone's own.
+        CheckpointError: the backbone's pipeline has no LoRA.
+    """
+    if folder.resolve() == backbone.folder.resolve():
+        raise ConfigurationError(f"{folder} is the backbone's own folder: a merged model needs another")
+    rank, alpha = adapter_scale(backbone.transformer)
+    _pipeline_class(backbone.folder)  # raises before there is work
+    write_with_component(backbone.folder, "transformer", _merged(backbone.transformer), folder)
+    method = f"The base with a LoRA adapter of rank {rank}, alpha {alpha}, merged into its weights"
+    _write_card(backbone, folder, card, kind="finetune", method=method)
+
+
+@torch.no_grad()
+def _merged(transformer: Any) -> Any:
+    """A transformer without adapter that does the same; layers that have none share their weights with the given."""
+    from accelerate import init_empty_weights
+
+    tensors = {
+        key.replace(".base_layer.", "."): value
+        for key, value in transformer.state_dict().items()
+        if ".lora_" not in key
+    }
+    for path, layer in adapted_layers(transformer).items():
+        tensors[f"{path}.weight"] = merged_weight(layer)
+    # The path that the base was read from is of this machine alone.
+    config = {key: value for key, value in transformer.config.items() if key != "_name_or_path"}
+    with init_empty_weights():
+        merged = type(transformer).from_config(config)
+    merged.load_state_dict(tensors, assign=True)
+    return merged
+
+
+def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors and settings of an adapter, without the prefix."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no dict)
+            settings = json.loads((file.metadata() or {}).get(_SETTINGS, "{}"))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path} is missing or damaged ({type(error).__name__}: {error}); a LoRA folder is what save_lora writes"
+        ) from error
+    odd = [key for key in tensors if not _KEY.fullmatch(key)]
+    if odd or not tensors:
+        raise CheckpointError(
+            f"{path} holds no LoRA of a video transformer in diffusers' format: {len(odd)} of {len(tensors)} keys are "
+            f"not transformer.<layer>.lora_A.weight or lora_B, {first_of(odd)}; load it in diffusers and save it with "
+            f"the pipeline's save_lora_weights"
+        )
+    tensors = {key.removeprefix(_PREFIX): value for key, value in tensors.items()}
+    return tensors, {key.removeprefix(_PREFIX): value for key, value in settings.items()}
+
+
+def _check_fit(tensors: dict[str, torch.Tensor], transformer: Any, file: Path) -> int:
+    """The rank, if every tensor is of a linear layer of the transformer, in pairs, and of its size."""
+    rank = next((len(value) for key, value in tensors.items() if ".lora_A." in key and value.ndim), 0)
+    sizes = {}
+    for path, layer in linear_layers(transformer).items():
+        sizes[f"{path}.lora_A.weight"] = (rank, layer.in_features)
+        sizes[f"{path}.lora_B.weight"] = (layer.out_features, rank)
+    halves = Counter(_layer_of(key) for key in tensors)
+    odd = [
+        f"{key} {tuple(value.shape)}"
+        for key, value in tensors.items()
+        if sizes.get(key) != tuple(value.shape) or halves[_layer_of(key)] != 2
+    ]
+    if odd:
+        raise CheckpointError(
+            f"{file} is of another model: {len(odd)} of its {len(tensors)} tensors are not half of an adapter of rank "
+            f"{rank} of a linear layer of this {type(transformer).__name__}, {first_of(odd)}; load it into the base "
+            f"that it was trained on"
+        )
+    return rank
+
+
+def _layer_of(key: str) -> str:
+    return key.rpartition(".lora_")[0]
+
+
+def _pipeline_class(folder: Path) -> Any:
+    """The class that model_index.json names, of diffusers or this project. Raises CheckpointError if it has no LoRA."""
+    name = str(read_model_index(folder).get("_class_name"))
+    module = "phys4d_kedro.world_model.opensora.pipeline" if name == "OpenSoraPipeline" else "diffusers"
+    pipeline = getattr(import_module(module), name, None)
+    if not hasattr(pipeline, "save_lora_weights"):
+        raise CheckpointError(f"{folder / 'model_index.json'} names a {name}, which has no LoRA weights")
+    return pipeline
+
+
+def _write_card(
+    backbone: Backbone, folder: Path, card: ModelCard, *, kind: Literal["adapter", "finetune"], method: str
+) -> None:
+    pipeline, image_to_video = _pipeline_class(backbone.folder), backbone.takes_first_frame
+    write_model_card(folder, card, kind=kind, method=method, pipeline=pipeline, image_to_video=image_to_video)
