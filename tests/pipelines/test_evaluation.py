@@ -32,7 +32,7 @@ from phys4d_kedro.pipelines.evaluation import create_pipeline
 from phys4d_kedro.training.heads import LabelReader, new_heads
 from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
-from phys4d_kedro.world_model.config import NanoWanConfig
+from phys4d_kedro.world_model.config import LoadingConfig, NanoWanConfig
 from phys4d_kedro.world_model.nano.wan import build_nano_wan
 from phys4d_kedro.world_model.world_model import WorldModel
 
@@ -100,6 +100,7 @@ def catalog(folder: Path) -> DataCatalog:
         "simulated_clips_heldout_quality": {},
         "params:evaluation": PARAMETERS,
         "params:pseudo_labeling": labels,
+        "params:world_model": LoadingConfig(device="cpu"),
     }
     return DataCatalog(
         {name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()}

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from phys4d_kedro.world_model.config import NanoCogVideoXConfig, NanoWanConfig
+from phys4d_kedro.world_model.config import NanoCogVideoXConfig, NanoOpenSoraConfig, NanoWanConfig
 
-NanoConfig = Annotated[NanoWanConfig | NanoCogVideoXConfig, Field(discriminator="family")]
+NanoConfig = Annotated[NanoWanConfig | NanoCogVideoXConfig | NanoOpenSoraConfig, Field(discriminator="family")]
 
 
 def build_nano(folder: Path, config: NanoConfig, *, prompts: Iterable[str], seed: int) -> None:
