@@ -29,8 +29,8 @@ from phys4d_kedro.training.heads import HeadsTask, LabelReader, new_heads
 from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.training.loop import fit
 from phys4d_kedro.training.objectives import masked_smooth_l1
-from phys4d_kedro.world_model.backbones.wan import WanBackbone
-from phys4d_kedro.world_model.nano.wan import build_nano_wan
+from phys4d_kedro.world_model.backbones import load_backbone
+from phys4d_kedro.world_model.nano import build_nano
 
 ROUNDS, STEPS, CLIPS = 7, 12, 16
 
@@ -50,10 +50,10 @@ def measure(folder: Path) -> dict[str, float]:
     """Median seconds a step of the three variants, taken in turn."""
     settings: PretrainConfig = PretrainConfig(**parameters("pretrain"))
     clips = make_clips(folder / "clips")
-    build_nano_wan(
+    build_nano(
         folder / "backbone", BackboneConfig(**parameters("backbone")).nano, prompts=clips.manifest["prompt"], seed=0
     )
-    backbone = WanBackbone(folder / "backbone")
+    backbone = load_backbone(folder / "backbone")
     labels = LabelReader(clips, memory=10**9)
     heads = new_heads(backbone, labels, settings.head, seed=0, **settings.head_sizes)
     latents = LatentCache(folder / "latents").fill([clips], backbone)

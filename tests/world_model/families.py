@@ -26,6 +26,7 @@ from phys4d_kedro.world_model.backbones.base import Prediction
 from phys4d_kedro.world_model.config import NanoCogVideoXConfig, NanoWanConfig
 from phys4d_kedro.world_model.nano.cogvideox import build_nano_cogvideox
 from phys4d_kedro.world_model.nano.wan import build_nano_wan
+from tests.world_model.opensora.tiny_pipeline import write as write_opensora
 
 PROMPTS = ["A red ball rolls left.", "A blue box falls."]
 SIZE = {"frames": 9, "height": 32, "width": 48}
@@ -57,7 +58,7 @@ class Form:
     """
 
     name: str
-    build: Callable[[Path], None]
+    build: Callable[[Path], Any]
     given: tuple[int, ...]
     places: Literal["in place", "beside"] | None
     finish: Callable[[Any, Prediction], torch.Tensor]
@@ -206,6 +207,18 @@ def _isolate_cogvideox(transformer: Any) -> None:
         _silence(block.attn1.to_out[0])
 
 
+def _finish_opensora(transformer: Any, reading: Prediction) -> torch.Tensor:
+    tokens = transformer.final_layer.norm_final(reading.features) * (1 + reading.scale) + reading.shift
+    patches = transformer.final_layer.linear(tokens).unflatten(-1, (2, 2, -1))  # B t h w 2 2 C
+    video = patches.permute(0, 6, 1, 2, 4, 3, 5).flatten(5, 6).flatten(3, 4)
+    return video[:, : video.shape[1] // 2]  # the rest are variances, which nobody uses
+
+
+def _isolate_opensora(transformer: Any) -> None:
+    for block in (*transformer.spatial_blocks, *transformer.temporal_blocks):
+        _silence(block.attn.proj)
+
+
 def _silence(layer: torch.nn.Linear) -> None:
     with torch.no_grad():
         layer.weight.zero_()
@@ -214,10 +227,12 @@ def _silence(layer: torch.nn.Linear) -> None:
 
 _WAN = {"finish": _finish_wan, "isolate": _isolate_wan, "longest": 253}
 _COGVIDEOX = {"finish": _finish_cogvideox, "isolate": _isolate_cogvideox}
+_OPENSORA = {"finish": _finish_opensora, "isolate": _isolate_opensora}
 FORMS = [
     Form("Wan 2.2 TI2V", _wan_22, given=(1, 0, 5), places="in place", **_WAN),
     Form("Wan 2.1 T2V", _wan_21_text, given=(0,), places=None, **_WAN),
     Form("Wan 2.1 I2V", _wan_21_image, given=(1, 5), places="beside", prompt_tokens=512, **_WAN),
     Form("CogVideoX T2V", _cogvideox_text, given=(0,), places=None, longest=49, **_COGVIDEOX),
     Form("CogVideoX I2V", _cogvideox_image, given=(1,), places="beside", **_COGVIDEOX),
+    Form("Open-Sora", write_opensora, given=(1, 0, 5), places="in place", stock=False, longest=17, **_OPENSORA),
 ]

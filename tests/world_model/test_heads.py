@@ -30,6 +30,17 @@ def test_layout_round_trip() -> None:
     assert torch.equal(tokens_to_pixels(tokens, R, P), video)
 
 
+@pytest.mark.parametrize(("frames", "latents"), [(9, 3), (17, 5), (34, 10), (51, 15)])
+def test_layout_of_chunks_round_trip(frames: int, latents: int) -> None:
+    """Chunks of five latent frames are laid out each for itself; part of one is as if there were none."""
+    video = torch.randn(2, frames, 3 * P, 5 * P, C, generator=torch.Generator().manual_seed(0))
+    tokens = pixels_to_tokens(video, R, P, 5)
+    assert tokens.shape == (2, latents, 3, 5, R * P * P * C)
+    assert torch.equal(tokens_to_pixels(tokens, R, P, 5), video)
+    last = pixels_to_tokens(video[:, -min(frames, 17) :], R, P)
+    assert torch.equal(tokens[:, -last.shape[1] :], last)
+
+
 @pytest.mark.parametrize(("frame", "latent"), [(0, 0), (1, 1), (4, 1), (5, 2), (16, 4)])
 def test_a_pixel_lies_in_its_own_token(frame: int, latent: int) -> None:
     video = torch.zeros(1, 17, 3 * P, 5 * P, 1)

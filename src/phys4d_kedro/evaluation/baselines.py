@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class Baselines:
         """Write to an existing folder."""
         ridge = {key: value for key, value in vars(self.ridge).items() if isinstance(value, torch.Tensor)}
         tensors = {"constant": torch.tensor(self.constant), "pixel": torch.from_numpy(self.pixel), **ridge}
-        sizes = {"temporal": str(self.ridge.temporal), "pixels": str(self.ridge.pixels)}
+        sizes = {name: str(getattr(self.ridge, name) or 0) for name in ("temporal", "pixels", "chunk")}
         save_file({key: value.contiguous() for key, value in tensors.items()}, folder / _FILE, metadata=sizes)
 
     @classmethod
@@ -45,16 +46,25 @@ class Baselines:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             sizes = file.metadata()
         constant, pixel = float(tensors.pop("constant")), tensors.pop("pixel").numpy()
-        ridge = RidgeHeads(**tensors, temporal=int(sizes["temporal"]), pixels=int(sizes["pixels"]))
+        chunk = int(sizes["chunk"]) or None
+        ridge = RidgeHeads(**tensors, temporal=int(sizes["temporal"]), pixels=int(sizes["pixels"]), chunk=chunk)
         return cls(constant, pixel, ridge)
 
 
-def fit_baselines(clips: ClipStore, reader: Reader, *, temporal: int, pixels: int, ridge_penalty: float) -> Baselines:
+def fit_baselines(
+    clips: ClipStore,
+    reader: Reader,
+    *,
+    temporal: int,
+    pixels: int,
+    ridge_penalty: float,
+    chunk: int | None = None,
+) -> Baselines:
     """Learn all baselines from labelled clips.
 
     Args:
         reader: of these clips.
-        temporal, pixels: r and P of the backbone (see `world_model.heads`).
+        temporal, pixels, chunk: r, P and latent frames of a chunk of the backbone (see `world_model.heads`).
         ridge_penalty: see `NormalEquations.solve`.
 
     Raises:
@@ -63,7 +73,8 @@ def fit_baselines(clips: ClipStore, reader: Reader, *, temporal: int, pixels: in
         DataQualityError: no clip has a finite depth.
     """
     constant, pixel = median_depths(clips)
-    return Baselines(constant, pixel, fit_ridge(clips, reader, temporal, pixels, penalty=ridge_penalty))
+    layout = {"temporal": temporal, "pixels": pixels, "chunk": chunk}
+    return Baselines(constant, pixel, fit_ridge(clips, reader, layout, penalty=ridge_penalty))
 
 
 def median_depths(clips: ClipStore) -> tuple[float, NDArray[np.float32]]:
@@ -89,13 +100,15 @@ def median_depths(clips: ClipStore) -> tuple[float, NDArray[np.float32]]:
     return constant, np.where(np.isfinite(pixel), pixel, np.float32(constant))
 
 
-def fit_ridge(clips: ClipStore, reader: Reader, temporal: int, pixels: int, *, penalty: float) -> RidgeHeads:
-    """Ridge regression of the clips' labels on the features that the heads read at evaluation."""
+def fit_ridge(clips: ClipStore, reader: Reader, layout: dict[str, Any], *, penalty: float) -> RidgeHeads:
+    """Ridge regression of the clips' labels on the features that the heads read at evaluation; for `layout` see
+    `RidgeFit`.
+    """
     fit: RidgeFit | None = None
     for clip_id in tqdm(clips.ids, desc="Ridge regression", unit="clip"):
         features = reader.read(clips.read(clip_id, keys=["rgb"])).features[0].cpu()
         if fit is None:
-            fit = RidgeFit(features.shape[-1], temporal=temporal, pixels=pixels)
+            fit = RidgeFit(features.shape[-1], **layout)
         fit.add(features, read_labels(clips, clip_id))
     if fit is None:
         raise DataQualityError("there are no training clips to fit a ridge regression to")

@@ -65,6 +65,7 @@ class RidgeHeads:
     motion_bias: torch.Tensor
     temporal: int
     pixels: int
+    chunk: int | None = None
 
     def predict(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (t, h, w, D) -> depth (T, H, W) in metres and motion (T-1, H, W, 3) as in a clip."""
@@ -75,19 +76,19 @@ class RidgeHeads:
         return metres[0], decode_motion(motion[:, 1:], metres)[0]
 
     def _pixels(self, tokens: torch.Tensor) -> torch.Tensor:
-        return tokens_to_pixels(tokens, self.temporal, self.pixels)
+        return tokens_to_pixels(tokens, self.temporal, self.pixels, self.chunk)
 
 
 class RidgeFit:
     """Fits `RidgeHeads` clip by clip.
 
     A token counts with the mean confidence of its labels; labels that are not known are filled with the mean of the
-    token's known ones, so that one closed form serves all outputs. The first latent frame stands for one pixel frame
-    and no motion, so only the last frame's depth is fitted on its tokens.
+    token's known ones, so that one closed form serves all outputs. The first latent frame of a clip, or chunk, stands for
+    one pixel frame, so only the last frame's depth is fitted on its tokens.
     """
 
-    def __init__(self, feature_dim: int, *, temporal: int, pixels: int) -> None:
-        self._temporal, self._pixels = temporal, pixels
+    def __init__(self, feature_dim: int, *, temporal: int, pixels: int, chunk: int | None = None) -> None:
+        self._temporal, self._pixels, self._chunk = temporal, pixels, chunk
         self._earlier = (temporal - 1) * pixels * pixels  # depth outputs of all but a token's last frame come first
         self._depth_earlier = NormalEquations(feature_dim, self._earlier)
         self._depth_last = NormalEquations(feature_dim, pixels * pixels)
@@ -96,15 +97,16 @@ class RidgeFit:
     def add(self, features: torch.Tensor, labels: Labels) -> None:
         """Take in a clip: its features (t, h, w, D), and its labels (of a batch of one)."""
         x = normalise(features)
-        later = x[1:].flatten(0, 2)
+        after = torch.arange(len(x)) % (self._chunk or len(x)) > 0
+        later = x[after].flatten(0, 2)
         y, w = self._tokens(labels.depth), self._tokens(labels.depth_weight[..., None])
         first = self._earlier
-        self._depth_earlier.add(later, *_complete(y[1:, ..., :first], w[1:, ..., :first], channels=1))
+        self._depth_earlier.add(later, *_complete(y[after][..., :first], w[after][..., :first], channels=1))
         self._depth_last.add(x.flatten(0, 2), *_complete(y[..., first:], w[..., first:], channels=1))
         # Motion to frame f is read at the token of frame f; what stands in for the first frame's is not used.
         padded = (torch.cat([v[:, :1], v], 1) for v in (labels.motion, labels.motion_weight[..., None]))
         y, w = (self._tokens(v) for v in padded)
-        self._motion.add(later, *_complete(y[1:], w[1:], channels=MOTION_CHANNELS))
+        self._motion.add(later, *_complete(y[after], w[after], channels=MOTION_CHANNELS))
 
     def solve(self, penalty: float) -> RidgeHeads:
         """The regression on all clips taken in."""
@@ -112,12 +114,18 @@ class RidgeFit:
         depth_weight, depth_bias = (torch.cat(parts, -1).float() for parts in depth)
         motion_weight, motion_bias = (part.float() for part in self._motion.solve(penalty))
         return RidgeHeads(
-            depth_weight, depth_bias, motion_weight, motion_bias, temporal=self._temporal, pixels=self._pixels
+            depth_weight,
+            depth_bias,
+            motion_weight,
+            motion_bias,
+            temporal=self._temporal,
+            pixels=self._pixels,
+            chunk=self._chunk,
         )
 
     def _tokens(self, video: torch.Tensor) -> torch.Tensor:
         """(1, T, H, W, C) -> (t, h, w, r P P C)."""
-        return pixels_to_tokens(video, self._temporal, self._pixels)[0]
+        return pixels_to_tokens(video, self._temporal, self._pixels, self._chunk)[0]
 
 
 def _complete(values: torch.Tensor, weight: torch.Tensor, *, channels: int) -> tuple[torch.Tensor, torch.Tensor]:

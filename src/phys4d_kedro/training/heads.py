@@ -110,6 +110,7 @@ def new_heads(backbone: Backbone, labels: LabelReader, kind: str, *, seed: int, 
         "temporal": backbone.temporal_compression,
         "pixels": backbone.token_pixels,
         "backbone": backbone.fingerprint("transformer", "vae"),
+        "chunk": backbone.chunk_latents,
     }
     heads = {}
     with torch.random.fork_rng(devices=[]):

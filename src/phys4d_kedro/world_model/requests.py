@@ -55,6 +55,8 @@ class Request:
 def request_like(clip: Clip, sample: int) -> Request:
     """A request for what happens in a clip, from its first frame and prompt; noise is the clip's and sample's own."""
     clip.require("intrinsics", "world_from_camera")
+    assert clip.intrinsics is not None
+    assert clip.world_from_camera is not None
     return Request(
         clip_id=f"{clip.clip_id}.sample{sample}",
         prompt=clip.prompt,

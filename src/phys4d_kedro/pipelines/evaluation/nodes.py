@@ -45,6 +45,7 @@ def fit_baselines(
         Reader(model, latents.open([clips], model.backbone), noise_seed=parameters.seed),
         temporal=model.backbone.temporal_compression,
         pixels=model.backbone.token_pixels,
+        chunk=model.backbone.chunk_latents,
         ridge_penalty=parameters.ridge_penalty,
     ).save
 

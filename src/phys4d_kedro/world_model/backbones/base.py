@@ -9,7 +9,7 @@ own timesteps.
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 
@@ -81,7 +81,7 @@ class Stepper(Protocol):
 class Backbone(Protocol):
     """A pretrained latent video diffusion transformer with its VAE and text encoder, each loaded when first used."""
 
-    family: str
+    family: ClassVar[str]
     folder: Path
     device: torch.device
     dtype: torch.dtype
@@ -89,6 +89,13 @@ class Backbone(Protocol):
     @property
     def temporal_compression(self) -> int:
         """Pixel frames a latent frame stands for; the first latent frame stands for one."""
+        ...
+
+    @property
+    def chunk_latents(self) -> int | None:
+        """Latent frames of a chunk, where the VAE compresses long clips in chunks: the first of each stands for one
+        pixel frame. None: all of a clip is one.
+        """
         ...
 
     @property

@@ -27,6 +27,7 @@ class PretrainedBackbone:
 
     family: ClassVar[str]  # how the names of its pipelines in model_index.json begin
     pipelines: ClassVar[tuple[str, ...]]  # those names
+    chunk_latents: int | None = None
 
     def __init__(self, source: str | Path, loading: LoadingConfig | None = None) -> None:
         self.folder = resolve_folder(source)

@@ -18,7 +18,7 @@ class ConvHead(Head):
     them into `width` channels; residual blocks convolve these over space, then over time; a projection ends it.
 
     Args:
-        feature_dim, channels, temporal, pixels, mean, std, backbone: as in `LinearHead`.
+        feature_dim, channels, temporal, pixels, mean, std, backbone, chunk: as in `LinearHead`.
         hidden, width, blocks: sizes.
     """
 
@@ -33,6 +33,7 @@ class ConvHead(Head):
         mean: list[float],
         std: list[float],
         backbone: str,
+        chunk: int | None = None,
         hidden: int,
         width: int,
         blocks: int,
@@ -55,7 +56,7 @@ class ConvHead(Head):
         for block in self.residuals:
             hidden = hidden + block(hidden)
         tokens = self.proj(functional.gelu(hidden.movedim(1, -1)))
-        return tokens_to_pixels(tokens, self.config.temporal, self.config.pixels)
+        return tokens_to_pixels(tokens, self.config.temporal, self.config.pixels, self.config.chunk)
 
 
 def _space_time_block(width: int) -> torch.nn.Sequential:

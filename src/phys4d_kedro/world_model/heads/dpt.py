@@ -23,7 +23,7 @@ class DptHead(Head):
     of these mix it with its neighbours' (convex upsampling).
 
     Args:
-        feature_dim, channels, temporal, pixels, mean, std, backbone: as in `LinearHead`.
+        feature_dim, channels, temporal, pixels, mean, std, backbone, chunk: as in `LinearHead`.
         width: channels of all grids.
         heads: attention heads; they split `width` into even parts.
         cells: of the finest grid, along a token's edge; they divide `pixels`, and are a power of two.
@@ -43,6 +43,7 @@ class DptHead(Head):
         mean: list[float],
         std: list[float],
         backbone: str,
+        chunk: int | None = None,
         width: int,
         heads: int,
         cells: int,
@@ -86,7 +87,7 @@ class DptHead(Head):
         logits = self.mix(cells).unflatten(-1, (temporal, NEIGHBOURS, -1)).movedim(-3, 2)
         fine = convex_upsample(values.flatten(0, 2), logits.flatten(0, 2))  # B t r, rows, columns, C, F
         frames = fine.unflatten(0, values.shape[:3]).permute(0, 1, 3, 4, 2, 6, 5)  # B t rows columns r F C
-        return tokens_to_pixels(frames.flatten(4), temporal, self.fine)
+        return tokens_to_pixels(frames.flatten(4), temporal, self.fine, self.config.chunk)
 
 
 class _Grid(torch.nn.Module):

@@ -19,6 +19,7 @@ class LinearHead(Head):
         temporal, pixels: r and P of the backbone.
         mean, std: per channel, of the targets.
         backbone: fingerprint of the transformer and VAE the head was trained on; heads fit no other.
+        chunk: latent frames that the backbone's VAE compresses at a time; None: all.
     """
 
     @register_to_config
@@ -32,6 +33,7 @@ class LinearHead(Head):
         mean: list[float],
         std: list[float],
         backbone: str,
+        chunk: int | None = None,
     ) -> None:
         super().__init__()
         self.norm = token_norm(feature_dim)
@@ -43,4 +45,4 @@ class LinearHead(Head):
         shift, scale = modulation(reading)
         own_shift, own_scale = self.scale_shift_table
         tokens = self.norm(reading.features) * (1 + scale + own_scale) + shift + own_shift
-        return tokens_to_pixels(self.proj(tokens), self.config.temporal, self.config.pixels)
+        return tokens_to_pixels(self.proj(tokens), self.config.temporal, self.config.pixels, self.config.chunk)
