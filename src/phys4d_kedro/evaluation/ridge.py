@@ -83,8 +83,8 @@ class RidgeFit:
     """Fits `RidgeHeads` clip by clip.
 
     A token counts with the mean confidence of its labels; labels that are not known are filled with the mean of the
-    token's known ones, so that one closed form serves all outputs. The first latent frame of a clip, or chunk, stands for
-    one pixel frame, so only the last frame's depth is fitted on its tokens.
+    token's known ones, so that one closed form serves all outputs. The first latent frame of a clip, or chunk, stands
+    for one pixel frame, so only the last frame's depth is fitted on its tokens.
     """
 
     def __init__(self, feature_dim: int, *, temporal: int, pixels: int, chunk: int | None = None) -> None:
