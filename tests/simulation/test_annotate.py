@@ -68,6 +68,18 @@ def test_annotations_that_disagree_are_refused(clips: dict[str, Clip], key: str)
         check_consistency(wrong)
 
 
+def test_a_view_of_little_but_curved_surfaces_is_a_bad_draw(clips: dict[str, Clip]) -> None:
+    """Interpolation errs by a few 1e-5 on them everywhere; a larger error everywhere is a mistake of the renderer's."""
+    clip = clips["ball_collide"]
+    assert clip.depth is not None
+    assert clip.motion is not None
+    assert clip.motion_valid is not None
+    depth = clip.depth.copy()
+    depth[8] *= np.float32(1 + 4e-5)
+    with pytest.raises(BadDrawError, match="curved surfaces"):
+        check_images(depth, clip.motion, clip.motion_valid, "these images")
+
+
 def test_too_many_outlines_are_a_bad_draw(clips: dict[str, Clip]) -> None:
     """A tenth of the pixels told to land on another depth, whatever the pixels around: the view is drawn anew."""
     clip = clips["ball_collide"]

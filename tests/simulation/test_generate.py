@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -25,15 +25,18 @@ from phys4d_kedro.simulation.config import MOST_SAMPLES, SimulationConfig, Split
 from phys4d_kedro.simulation.description import Description, Part, Thing
 from phys4d_kedro.simulation.generate import (
     ClipKey,
+    _simulation,
     build_scene,
     clip_key,
     draw_simulation,
     make_clip,
     simulation_source,
 )
+from phys4d_kedro.simulation.physics import roll_out
 from phys4d_kedro.simulation.randomization import Draw, draw_substance
 from phys4d_kedro.simulation.rendering.renderer import render
 from phys4d_kedro.simulation.rendering.scene import Sphere
+from phys4d_kedro.simulation.rollout import Rollout
 from phys4d_kedro.simulation.scenes import SCENES, Scene
 
 from .conftest import RIGID, configure_simulation
@@ -103,6 +106,24 @@ class TestDeterminism:
         assert [clip.parameters["redraws"] for clip in again] == counts
         assert [sum(clip.parameters["dropped"].values()) for clip in again] == counts
         assert {kind for clip in again for kind in clip.parameters["dropped"]} == {"the first frame shows too little"}
+
+
+class TestTurns:
+    def test_a_category_takes_more_turns(self, configure: Configure) -> None:
+        names = ["ball_collide", "dam_break", "pendulum"]
+        config = configure(scenes=names, turns={"rigid_bodies": 3, "articulated": 2})
+        expected = ["ball_collide", "dam_break", "pendulum", "ball_collide", "pendulum", "ball_collide"]
+        assert config.scenes_of("train") == expected
+        plain = simulation_source(configure(scenes=names), "train").fingerprint
+        assert simulation_source(config, "train").fingerprint != plain
+        assert (
+            simulation_source(configure(scenes=expected), "train").fingerprint
+            == simulation_source(config, "train").fingerprint
+        )
+
+    def test_unknown_categories_are_named(self, configure: Configure) -> None:
+        with pytest.raises(ValidationError, match="no categories magic; there are articulated, "):
+            configure(turns={"magic": 2})
 
 
 class TestSplits:
@@ -202,6 +223,26 @@ class TestViewsAndTakes:
         config = configure(scenes=["ball_collide"], train={"clips": 4, "views": 2, "takes": 2}, track_points=32)
         source = simulation_source(config, "train")
         return {clip.clip_id[-5:]: clip for clip in map(source.make, range(4))}
+
+    def test_views_are_simulated_once_and_the_same_as_alone(
+        self, configure: Configure, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        simulated: list[int] = []
+
+        def counting(*args: Any, **named: Any) -> Rollout:
+            simulated.append(named["seed"])
+            return roll_out(*args, **named)
+
+        monkeypatch.setattr("phys4d_kedro.simulation.generate.roll_out", counting)
+        config = configure(scenes=["ball_collide"], seed=77, train={"clips": 6, "views": 3}, track_points=32)
+        source = simulation_source(config, "train")
+        assert source.together == 3
+        together = [source.make(index).content_hash() for index in range(3)]
+        once = len(simulated)
+        assert set(simulated) == {0}
+        _simulation.cache_clear()
+        assert source.make(2).content_hash() == together[2]
+        assert len(simulated) == 2 * once
 
     def test_views_share_the_simulation(self, configure: Configure, four: dict[str, Clip]) -> None:
         first, second = four["v0-t0"], four["v1-t0"]
