@@ -11,6 +11,7 @@ from phys4d_kedro.errors import CheckpointError
 from phys4d_kedro.training import stages
 from phys4d_kedro.training.config import BackboneConfig
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
+from phys4d_kedro.world_model.folders import write_with_component
 
 TRANSFORMER = {
     "noise_shift": 3,
@@ -50,6 +51,13 @@ def test_initial_weights_are_taken_as_they_are(tiny_backbone: Path, clips: ClipS
     parts = ("vae", "transformer", "text_encoder", "tokenizer")
     assert WanBackbone(kept).fingerprint(*parts) == WanBackbone(tiny_backbone).fingerprint(*parts)
     assert history.empty
+
+
+def test_a_trained_part_does_not_say_where_it_came_from(tiny_backbone: Path, tmp_path: Path) -> None:
+    write_with_component(tiny_backbone, "vae", WanBackbone(tiny_backbone).vae, tmp_path)
+    config = (tmp_path / "vae" / "config.json").read_text()
+    assert str(tiny_backbone) not in config
+    assert WanBackbone(tmp_path).vae.config.z_dim == WanBackbone(tiny_backbone).vae.config.z_dim
 
 
 def test_missing_initial_weights_are_named(clips: ClipStore, tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""The environments of the published backbones: their configuration is valid, and its sizes fit the models."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Pixels of a token's edge, and the frames that fit, by the models' published configurations.
+ENVIRONMENTS = {"wan22-5b": (32, (4, 1)), "cogvideox-5b": (16, (8, 1)), "opensora-v12": (16, (17, 0))}
+CODE = """
+import json, sys
+from pathlib import Path
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+bootstrap_project(Path.cwd())
+found = {}
+for environment in sys.argv[1:]:
+    context = KedroSession.create(env=environment).load_context()
+    catalog = context.catalog  # made anew each time
+    datasets = {name: catalog.get(name) for name in list(catalog)}
+    models = {key: value for key, value in context.params.items() if hasattr(value, "model_dump")}
+    paths = {name: str(dataset._describe().get("filepath")) for name, dataset in datasets.items()}
+    found[environment] = {
+        "backbone": [type(datasets["backbone"]).__name__, *datasets["backbone"]._describe().values()],
+        "clip": dict(context.config_loader["globals"]["clip"]),
+        "parameters": {key: model.model_dump(mode="json") for key, model in models.items()},
+        "paths": paths,
+    }
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    """What Kedro makes of each environment, and of the base one; a wrong parameter or dataset fails here."""
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", CODE, "base", *ENVIRONMENTS]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return dict(json.loads(result.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+class TestEnvironment:
+    def test_its_backbone_is_pretrained(self, found: dict[str, Any], environment: str) -> None:
+        kind, source = found[environment]["backbone"]
+        assert kind == "PretrainedModelDataset"
+        assert source.count("/") >= 1
+
+    def test_its_clips_fit_the_backbone(self, found: dict[str, Any], environment: str) -> None:
+        pixels, (step, rest) = ENVIRONMENTS[environment]
+        clip = found[environment]["clip"]
+        assert clip["height"] % pixels == clip["width"] % pixels == 0
+        assert clip["frames"] % step == rest
+        assert found[environment]["parameters"]["simulation"]["frames"] == clip["frames"]
+
+    def test_its_precision_and_heads_are_for_large_models(self, found: dict[str, Any], environment: str) -> None:
+        parameters = found[environment]["parameters"]
+        assert parameters["world_model"]["dtype"] == parameters["pretrain"]["loop"]["precision"] == "bf16"
+        assert parameters["world_model"]["gradient_checkpointing"]
+        pixels = ENVIRONMENTS[environment][0]
+        assert pixels / parameters["pretrain"]["dpt_head"]["cells"] == 8
+        assert parameters["pretrain"]["checkpoint_dir"] != found["base"]["parameters"]["pretrain"]["checkpoint_dir"]
+
+    def test_its_models_and_clips_replace_no_others(self, found: dict[str, Any], environment: str) -> None:
+        own = found[environment]["paths"]
+        others = {name: {found[other]["paths"][name] for other in found if other != environment} for name in own}
+        for name in ("simulated_clips_train", "labeled_clips", "heads", "pretrain_history", "evaluation_metrics"):
+            assert own[name] not in others[name], name
+
+
+def test_the_default_is_small_and_exact(found: dict[str, Any]) -> None:
+    assert found["base"]["backbone"][0] == "ModelDirectoryDataset"
+    assert found["base"]["parameters"]["world_model"]["dtype"] == "fp32"
