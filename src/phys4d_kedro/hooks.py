@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any
@@ -18,7 +18,8 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from phys4d_kedro.errors import MissingInputError, Phys4DError
+from phys4d_kedro.datasets.pretrained_model import PretrainedModelDataset
+from phys4d_kedro.errors import ConfigurationError, MissingInputError, Phys4DError
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,12 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Log the circumstances; report every missing input at once. Raises MissingInputError."""
+        """Log the circumstances; report every missing input at once, and outputs that nothing may write.
+
+        Raises:
+            MissingInputError: inputs are missing.
+            ConfigurationError: the run would train what is configured as a pretrained model.
+        """
         logger.info(
             "seed %s, %d processors, %s %s; %s",
             self._seed,
@@ -57,12 +63,19 @@ class ProjectHooks:
             catalog.save(DURATIONS, {})
         if run_params.get("only_missing_outputs"):
             pipeline = _without_complete_nodes(pipeline, catalog)
+        pretrained = dict(_pretrained(pipeline, catalog))
+        if trained := sorted(pretrained.keys() & pipeline.all_outputs()):
+            raise ConfigurationError(
+                f"{', '.join(trained)}: a pretrained model in this environment, which no pipeline trains; name the "
+                f"pipelines to run, such as --pipelines=pretrain,generation, and leave out the one that makes it "
+                f"(docs/backbones.md)"
+            )
         missing = sorted(
             name for name in pipeline.inputs() if not name.startswith("params:") and not catalog.exists(name)
         )
         if missing:
             project_pipelines.set_requested(None)
-            raise MissingInputError(_explain_missing(missing, dict(project_pipelines)))
+            raise MissingInputError(_explain_missing(missing, dict(project_pipelines), pretrained))
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
@@ -90,12 +103,26 @@ def _without_complete_nodes(pipeline: Pipeline, catalog: CatalogProtocol) -> Pip
     return pipeline.filter(node_names=names) if names else Pipeline([])
 
 
-def _explain_missing(missing: Iterable[str], pipelines: dict[str, Pipeline]) -> str:
+def _pretrained(pipeline: Pipeline, catalog: CatalogProtocol) -> Iterator[tuple[str, PretrainedModelDataset]]:
+    """The datasets of a pipeline that are pretrained models."""
+    for name in pipeline.datasets():
+        dataset = catalog.get(name) if name in catalog else None
+        if isinstance(dataset, PretrainedModelDataset):
+            yield name, dataset
+
+
+def _explain_missing(
+    missing: Iterable[str], pipelines: dict[str, Pipeline], pretrained: Mapping[str, PretrainedModelDataset]
+) -> str:
     """A message that names each missing input and what makes it."""
     lines, makers = [], []
     for name in missing:
         found = [p for p in pipelines if p != "__default__" and name in pipelines[p].all_outputs()]
-        if not found:
+        if name in pretrained:
+            lines.append(
+                f"- '{name}': the pretrained model {pretrained[name].source} is not there; docs/backbones.md says how to get it"
+            )
+        elif not found:
             lines.append(f"- '{name}': no pipeline makes it; see its entry in conf/base/catalog*.yml")
         else:
             lines.append(f"- '{name}': `kedro run --pipeline={found[0]}` makes it")

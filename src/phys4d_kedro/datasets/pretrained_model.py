@@ -20,7 +20,7 @@ class PretrainedModelDataset(AbstractDataset[NoReturn, Path]):
     """
 
     def __init__(self, *, source: str, metadata: dict[str, Any] | None = None) -> None:
-        self._source = source
+        self.source = source
         self.metadata = metadata
 
     def load(self) -> Path:
@@ -29,20 +29,20 @@ class PretrainedModelDataset(AbstractDataset[NoReturn, Path]):
         Raises:
             CheckpointError: it is missing, partial or damaged, or cannot be fetched (within Kedro's DatasetError).
         """
-        folder = resolve_folder(self._source)
+        folder = resolve_folder(self.source)
         read_model_index(folder)
         return folder
 
     def save(self, data: NoReturn) -> NoReturn:
         """Always raises DatasetError."""
         raise DatasetError(
-            f"'{self._source}' is a pretrained model, which no pipeline writes; give `backbone` the type "
+            f"'{self.source}' is a pretrained model, which no pipeline writes; give `backbone` the type "
             f"phys4d_kedro.datasets.model_directory.ModelDirectoryDataset to train one"
         )
 
     def _exists(self) -> bool:
         """Whether the folder is there; a hub id is taken at its word, as it is fetched only when it is loaded."""
-        return Path(self._source).is_dir() or is_hub_id(self._source)
+        return Path(self.source).is_dir() or is_hub_id(self.source)
 
     def _describe(self) -> dict[str, Any]:
-        return {"source": self._source}
+        return {"source": self.source}

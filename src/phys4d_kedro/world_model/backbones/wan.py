@@ -70,7 +70,7 @@ class WanBackbone(PretrainedBackbone):
         from transformers import AutoTokenizer, UMT5EncoderModel
 
         images = {"image_encoder": None, "image_processor": None}
-        if self.transformer_config.image_dim is not None:
+        if self._sees_first_frame:
             from transformers import CLIPImageProcessor, CLIPVisionModel
 
             images["image_encoder"] = self.load_part("image_encoder", CLIPVisionModel)
@@ -88,6 +88,11 @@ class WanBackbone(PretrainedBackbone):
     def expands_timesteps(self) -> bool:
         """Whether given frames stand in the place of noise, as in Wan 2.2 TI2V."""
         return bool(self.index.get("expand_timesteps", False))
+
+    @property
+    def _sees_first_frame(self) -> bool:
+        """Whether it is shown CLIP embeddings of the first frame, as in Wan 2.1 I2V."""
+        return self.transformer_config.image_dim is not None and any(self.index.get("image_encoder") or ())
 
     @property
     def takes_first_frame(self) -> bool:
@@ -238,7 +243,7 @@ class WanBackbone(PretrainedBackbone):
         return embeddings.float()
 
     def _encode_image(self, rgb: torch.Tensor) -> torch.Tensor | None:
-        if self.transformer_config.image_dim is None:
+        if not self._sees_first_frame:
             return None
         from PIL import Image
 
