@@ -15,7 +15,8 @@ from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 
-from phys4d_kedro.errors import InvalidClipError, MissingInputError
+from phys4d_kedro.datasets.pretrained_model import PretrainedModelDataset
+from phys4d_kedro.errors import ConfigurationError, InvalidClipError, MissingInputError
 from phys4d_kedro.hooks import DURATIONS, ProjectHooks, show_user_errors_without_traceback
 
 
@@ -73,6 +74,18 @@ def test_all_missing_inputs_are_reported_with_their_makers(catalog: DataCatalog)
 def test_input_that_no_pipeline_makes_points_at_the_catalog(catalog: DataCatalog) -> None:
     with pytest.raises(MissingInputError, match=r"'raw': no pipeline makes it; see its entry"):
         before(PIPELINES["ingestion"], catalog)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_pretrained_model_is_neither_made_nor_trained(catalog: DataCatalog, tmp_path: Path) -> None:
+    catalog["model"] = PretrainedModelDataset(source=str(tmp_path / "wan"))
+    catalog.save("clips", 3)
+    with pytest.raises(
+        MissingInputError, match=r"'model': the pretrained model .*/wan is not there; docs/backbones.md"
+    ):
+        before(PIPELINES["evaluation"], catalog)
+    with pytest.raises(ConfigurationError, match="model: a pretrained model in this environment"):
+        before(PIPELINES["backbone"] + PIPELINES["evaluation"], catalog)
 
 
 @pytest.mark.usefixtures("registered")

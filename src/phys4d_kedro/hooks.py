@@ -119,8 +119,9 @@ def _explain_missing(
     for name in missing:
         found = [p for p in pipelines if p != "__default__" and name in pipelines[p].all_outputs()]
         if name in pretrained:
+            source = pretrained[name].source
             lines.append(
-                f"- '{name}': the pretrained model {pretrained[name].source} is not there; docs/backbones.md says how to get it"
+                f"- '{name}': the pretrained model {source} is not there; docs/backbones.md says how to get it"
             )
         elif not found:
             lines.append(f"- '{name}': no pipeline makes it; see its entry in conf/base/catalog*.yml")

@@ -37,7 +37,7 @@ _SHOWN = 3  # odd names that an error tells
 _SOURCES = {
     "transformer": "hpcai-tech/OpenSora-STDiT-v3",
     "vae": "hpcai-tech/OpenSora-VAE-v1.2",
-    "text_encoder": "DeepFloyd/t5-v1_1-xxl",
+    "text_encoder": "DeepFloyd/t5-v1_1-xxl --revision refs/pr/3",  # where it is in safetensors
 }
 _log = logging.getLogger(__name__)
 
