@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from phys4d_kedro.evaluation.reading import readout_seed
 from phys4d_kedro.training.latents import LatentSet
-from phys4d_kedro.training.objectives import denoising_loss
+from phys4d_kedro.training.objectives import denoising_loss, shift_noise_levels
 from phys4d_kedro.world_model.backbones.base import Backbone
 
 
@@ -18,8 +18,7 @@ def denoising_losses(backbone: Backbone, latents: LatentSet, *, levels: int, shi
     `sample_noise_levels` for `shift`), so that their mean estimates the expected training loss. Each clip has noise of
     its own.
     """
-    u = (torch.arange(levels) + 0.5) / levels
-    noise_levels = shift * u / (1 + (shift - 1) * u)
+    noise_levels = shift_noise_levels((torch.arange(levels) + 0.5) / levels, shift)
     rows = []
     for index, clip_id in enumerate(tqdm(latents.clip_ids, desc="Measuring the denoising loss", unit="clip")):
         clean = latents.latents([index]).to(backbone.device)

@@ -14,7 +14,11 @@ def sample_noise_levels(batch: int, shift: float, generator: torch.Generator) ->
     (in random order) keeps the loss's variance down.
     """
     offsets = torch.rand(batch, generator=generator)
-    u = (torch.randperm(batch, generator=generator) + offsets) / batch
+    return shift_noise_levels((torch.randperm(batch, generator=generator) + offsets) / batch, shift)
+
+
+def shift_noise_levels(u: torch.Tensor, shift: float) -> torch.Tensor:
+    """Uniform u in [0, 1] moved to shift u / (1 + (shift - 1) u)."""
     return shift * u / (1 + (shift - 1) * u)
 
 

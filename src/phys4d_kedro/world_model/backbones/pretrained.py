@@ -10,7 +10,7 @@ from phys4d_kedro.errors import CheckpointError, InvalidClipError
 from phys4d_kedro.world_model.config import LoadingConfig
 from phys4d_kedro.world_model.folders import component_fingerprint, read_model_index, resolve_folder
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TIMESTEPS = 1000  # of all families: noise level 1
 
 
@@ -37,7 +37,7 @@ class PretrainedBackbone:
                 f"{self.folder} holds a {self.index['_class_name']}, not a {' or '.join(self.pipelines)}"
             )
         self.loading = loading or LoadingConfig()
-        self.dtype = _DTYPES[self.loading.dtype]
+        self.dtype = DTYPES[self.loading.dtype]
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(automatic if self.loading.device == "auto" else self.loading.device)
 

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 
 from phys4d_kedro.clips.files import disk_is_full
 from phys4d_kedro.errors import CheckpointError, Phys4DError, StorageFullError
+from phys4d_kedro.world_model.backbones.pretrained import DTYPES
 from phys4d_kedro.world_model.opensora.autoencoder import OpenSoraAutoencoder
 from phys4d_kedro.world_model.opensora.embeddings import RotaryEmbedding
 from phys4d_kedro.world_model.opensora.pipeline import OpenSoraPipeline
@@ -30,7 +31,6 @@ from phys4d_kedro.world_model.opensora.scheduler import OpenSoraScheduler
 from phys4d_kedro.world_model.opensora.transformer import STDiT3
 
 _ABOUT = "Published Open-Sora v1.2 checkpoints -> one pipeline folder in diffusers layout."
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _TOKENIZERS = ("tokenizer.json", "spiece.model")
 _COMPUTED = {"transformer": frozenset({"rope.freqs", "pos_embed.inv_freq"})}  # a checkpoint may have these or not
 _SHOWN = 3  # odd names that an error tells
@@ -158,12 +158,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         option = f"--{part.replace('_', '-')}"
         parser.add_argument(option, type=Path, required=True, metavar="DIR", help=f"{source}, downloaded")
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="the folder to write: a new or an empty one")
-    parser.add_argument("--dtype", choices=_DTYPES, help="of all weights; as published unless given")
+    parser.add_argument("--dtype", choices=DTYPES, help="of all weights; as published unless given")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         convert(
-            chosen.transformer, chosen.vae, chosen.text_encoder, chosen.output, dtype=_DTYPES.get(chosen.dtype or "")
+            chosen.transformer, chosen.vae, chosen.text_encoder, chosen.output, dtype=DTYPES.get(chosen.dtype or "")
         )
     except Phys4DError as error:
         parser.exit(1, f"{error}\n")
