@@ -62,15 +62,6 @@ def train_transformer(
     )
 
 
-def cache_validation_latents(
-    backbone: Path, clips: ClipStore, quality: dict[str, Any], loading: LoadingConfig
-) -> Callable[[LatentCache], Any]:
-    """Encode the validation clips' frames and prompts once; `quality` stands for their passed validation."""
-    from phys4d_kedro.world_model.backbones import load_backbone
-
-    return lambda cache: cache.fill([clips], load_backbone(backbone, loading))
-
-
 def generate_heldout_clips(
     backbone: Path, heldout: ClipStore, parameters: BackboneConfig, loading: LoadingConfig
 ) -> ClipSource:

@@ -4,6 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from phys4d_kedro.pipelines.backbone import nodes
 from phys4d_kedro.pipelines.generation.nodes import draw_samples
+from phys4d_kedro.pipelines.latents import cache_latents
 
 _CLIPS = ["simulated_clips_train", "real_clips"]
 
@@ -48,7 +49,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 tags=["backbone", "gpu"],
             ),
             Node(
-                nodes.cache_validation_latents,
+                cache_latents,
                 inputs=[
                     "backbone",
                     "simulated_clips_validation",

@@ -14,15 +14,6 @@ from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.config import LoadingConfig
 
 
-def cache_latents(
-    backbone: Path, clips: ClipStore, quality: dict[str, Any], loading: LoadingConfig
-) -> Callable[[LatentCache], Any]:
-    """Encode the held-out clips' frames and prompts once; `quality` stands for their passed validation."""
-    from phys4d_kedro.world_model.backbones import load_backbone
-
-    return lambda cache: cache.fill([clips], load_backbone(backbone, loading))
-
-
 def fit_baselines(
     *,
     backbone: Path,

@@ -3,6 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from phys4d_kedro.pipelines.evaluation import nodes
+from phys4d_kedro.pipelines.latents import cache_latents
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -10,7 +11,7 @@ def create_pipeline(**_: object) -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.cache_latents,
+                cache_latents,
                 inputs=["backbone", "simulated_clips_heldout", "simulated_clips_heldout_quality", "params:world_model"],
                 outputs="heldout_latents",
                 name="cache_heldout_latents_node",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -10,15 +9,6 @@ from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.training.config import PretrainConfig
 from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.config import LoadingConfig
-
-
-def cache_latents(
-    backbone: Path, clips: ClipStore, quality: dict[str, Any], loading: LoadingConfig
-) -> Callable[[LatentCache], Any]:
-    """Encode the labelled clips' frames and prompts once; `quality` stands for the passed validation of the clips."""
-    from phys4d_kedro.world_model.backbones import load_backbone
-
-    return lambda cache: cache.fill([clips], load_backbone(backbone, loading))
 
 
 def train_heads(

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from phys4d_kedro.pipelines.latents import cache_latents
 from phys4d_kedro.pipelines.pretrain import nodes
 
 
@@ -10,7 +11,7 @@ def create_pipeline(**_: object) -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.cache_latents,
+                cache_latents,
                 inputs=["backbone", "labeled_clips", "labeled_clips_quality", "params:world_model"],
                 outputs="latents",
                 name="cache_latents_node",
