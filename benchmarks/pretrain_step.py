@@ -26,10 +26,10 @@ from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.simulation.generate import simulation_source
 from phys4d_kedro.training.config import BackboneConfig, PretrainConfig
 from phys4d_kedro.training.heads import HeadsTask, LabelReader, new_heads
-from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.training.loop import fit
 from phys4d_kedro.training.objectives import masked_smooth_l1
 from phys4d_kedro.world_model.backbones import load_backbone
+from phys4d_kedro.world_model.latents import LatentCache
 from phys4d_kedro.world_model.nano import build_nano
 
 ROUNDS, STEPS, CLIPS = 7, 12, 16

@@ -11,11 +11,11 @@ from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.backbone import GeneratedBesideTruth, summarise_backbone
 from phys4d_kedro.evaluation.denoising import denoising_losses
 from phys4d_kedro.evaluation.generation import judge_generation
-from phys4d_kedro.training.latents import LatentCache, LatentSet
 from phys4d_kedro.world_model.backbones import load_backbone
 from phys4d_kedro.world_model.backbones.base import Backbone, Prediction
 from phys4d_kedro.world_model.config import SamplingConfig
 from phys4d_kedro.world_model.generation import generate_rgb
+from phys4d_kedro.world_model.latents import LatentCache, LatentSet
 from phys4d_kedro.world_model.requests import requests_like
 from tests.training.conftest import calibrated_backbone, clips, tiny_backbone
 

@@ -13,8 +13,8 @@ from phys4d_kedro.errors import CheckpointError, DataQualityError, InvalidClipEr
 from phys4d_kedro.evaluation.baselines import Baselines, fit_baselines, median_depths
 from phys4d_kedro.evaluation.predictors import RidgePredictor, StillPredictor, head_folders
 from phys4d_kedro.evaluation.reading import Reader, readout_seed
-from phys4d_kedro.training.latents import LatentSet
 from phys4d_kedro.world_model.backbones.base import Condition, Prediction
+from phys4d_kedro.world_model.latents import LatentSet
 
 
 class ColourModel:

@@ -30,9 +30,9 @@ from phys4d_kedro.perception.config import (
 from phys4d_kedro.perception.nano_depth_anything import build_model, save_model
 from phys4d_kedro.pipelines.evaluation import create_pipeline
 from phys4d_kedro.training.heads import LabelReader, new_heads
-from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
 from phys4d_kedro.world_model.config import LoadingConfig, NanoWanConfig
+from phys4d_kedro.world_model.latents import LatentCache
 from phys4d_kedro.world_model.nano.wan import build_nano_wan
 from phys4d_kedro.world_model.world_model import WorldModel
 

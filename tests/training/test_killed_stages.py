@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.training import config, stages
-from phys4d_kedro.training.latents import LatentCache
+from phys4d_kedro.world_model.latents import LatentCache
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
 
 torch.set_num_threads(1)

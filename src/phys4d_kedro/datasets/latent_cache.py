@@ -6,7 +6,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from phys4d_kedro.training.latents import LatentCache
+from phys4d_kedro.world_model.latents import LatentCache
 
 
 class LatentCacheDataset(AbstractDataset[Callable[[LatentCache], Any], LatentCache]):

@@ -12,7 +12,7 @@ from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.errors import CheckpointError, InvalidClipError
 from phys4d_kedro.evaluation.reading import Reader, VideoModel
 from phys4d_kedro.evaluation.statistics import FLOOR
-from phys4d_kedro.training.latents import LatentSet
+from phys4d_kedro.world_model.latents import LatentSet
 
 if TYPE_CHECKING:
     from phys4d_kedro.evaluation.baselines import Baselines

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from phys4d_kedro.clips.clip import Clip
-from phys4d_kedro.training.latents import LatentSet
 from phys4d_kedro.world_model.backbones.base import Condition, Prediction
+from phys4d_kedro.world_model.latents import LatentSet
 
 
 class VideoModel(Protocol):

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.config import LoadingConfig
+from phys4d_kedro.world_model.latents import LatentCache
 
 
 def cache_latents(

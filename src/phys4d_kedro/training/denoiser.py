@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from phys4d_kedro.training.latents import LatentSet
 from phys4d_kedro.training.objectives import denoising_loss, sample_noise_levels
 from phys4d_kedro.world_model.backbones.base import Backbone
+from phys4d_kedro.world_model.latents import LatentSet
 
 
 class DenoiserTask:

@@ -9,7 +9,6 @@ import torch
 from tqdm import tqdm
 
 from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.training.latents import LatentSet
 from phys4d_kedro.training.objectives import masked_smooth_l1, sample_noise_levels
 from phys4d_kedro.world_model.backbones.base import Backbone
 from phys4d_kedro.world_model.heads import (
@@ -21,6 +20,7 @@ from phys4d_kedro.world_model.heads import (
     encode_motion,
     statistics,
 )
+from phys4d_kedro.world_model.latents import LatentSet
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from phys4d_kedro.training.config import (
 from phys4d_kedro.training.denoiser import DenoiserTask
 from phys4d_kedro.training.fingerprints import fingerprint_of
 from phys4d_kedro.training.heads import HeadsTask, LabelReader, new_heads
-from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.training.loop import fit
 from phys4d_kedro.training.video_autoencoder import AutoencoderTask, calibrate_posterior, with_latent_statistics
 from phys4d_kedro.world_model.backbones import load_backbone
@@ -29,6 +28,7 @@ from phys4d_kedro.world_model.backbones.wan import WanBackbone
 from phys4d_kedro.world_model.config import LoadingConfig
 from phys4d_kedro.world_model.folders import read_model_index, write_copy, write_with_component
 from phys4d_kedro.world_model.heads import Head
+from phys4d_kedro.world_model.latents import LatentCache
 from phys4d_kedro.world_model.nano import build_nano
 
 Writer = Callable[[Path], None]

@@ -9,8 +9,8 @@ import pandas as pd
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.training.config import BackboneConfig
-from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.config import LoadingConfig
+from phys4d_kedro.world_model.latents import LatentCache
 
 
 def start_backbone(simulated: ClipStore, real: ClipStore, parameters: BackboneConfig) -> Callable[[Path], None]:

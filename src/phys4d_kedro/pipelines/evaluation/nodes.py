@@ -10,8 +10,8 @@ from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.config import EvaluationConfig
 from phys4d_kedro.perception.config import PseudoLabelConfig
-from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.config import LoadingConfig
+from phys4d_kedro.world_model.latents import LatentCache
 
 
 def fit_baselines(

@@ -7,8 +7,8 @@ import pandas as pd
 
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.training.config import PretrainConfig
-from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.config import LoadingConfig
+from phys4d_kedro.world_model.latents import LatentCache
 
 
 def train_heads(

@@ -9,8 +9,8 @@ import torch
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import CheckpointError, InvalidClipError
-from phys4d_kedro.training.latents import LatentCache
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
+from phys4d_kedro.world_model.latents import LatentCache
 from tests.factories import make_clip
 
 
@@ -46,7 +46,7 @@ def test_cached_is_what_the_backbone_makes(tiny_backbone: Path, clips: ClipStore
 def test_interrupted_filling_goes_on_where_it_was(
     tiny_backbone: Path, clips: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phys4d_kedro.training.latents._BATCH_PIXELS", 2 * clips[0].rgb[..., 0].size)
+    monkeypatch.setattr("phys4d_kedro.world_model.latents._BATCH_PIXELS", 2 * clips[0].rgb[..., 0].size)
     cache = LatentCache(tmp_path)
     cut = CountingBackbone(tiny_backbone)
     cut.stop_at = 2  # the second batch of two
