@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.training.video_autoencoder import calibrate_posterior, with_latent_statistics
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
 from phys4d_kedro.world_model.folders import write_with_component
 from phys4d_kedro.world_model.nano.wan import build_nano_wan
-from tests.factories import make_clip
-from tests.world_model.conftest import TINY
+from tests.world_model.conftest import TINY, clips
+
+__all__ = ["clips"]
 
 
 @pytest.fixture(scope="session")
@@ -20,13 +20,6 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny_wan")
     build_nano_wan(folder, TINY, prompts=["A red ball rolls left."], seed=0)
     return folder
-
-
-@pytest.fixture(scope="session")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
-    folder = tmp_path_factory.mktemp("clips")
-    write_shards([make_clip(i) for i in range(6)], str(folder), clips_per_shard=4)
-    return ClipStore(str(folder))
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from phys4d_kedro.clips.shards import write_shards
+from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.world_model.backbones import load_backbone
 from phys4d_kedro.world_model.backbones.base import Backbone, Condition
 from phys4d_kedro.world_model.nano.wan import build_nano_wan
+from tests.factories import make_clip
 from tests.world_model.families import FORMS, PROMPTS, SIZE, TINY, Form, first_frames, video
 
 
@@ -17,6 +20,13 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny_wan")
     build_nano_wan(folder, TINY, prompts=PROMPTS, seed=0)
     return folder
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    folder = tmp_path_factory.mktemp("clips")
+    write_shards([make_clip(i) for i in range(6)], str(folder), clips_per_shard=4)
+    return ClipStore(str(folder))
 
 
 @pytest.fixture(scope="session")
