@@ -24,10 +24,11 @@ from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.simulation.generate import simulation_source
-from phys4d_kedro.training.config import BackboneConfig, PretrainConfig
+from phys4d_kedro.training.config import BackboneConfig, LoopConfig, PretrainConfig
 from phys4d_kedro.training.heads import HeadsTask, LabelReader, new_heads
 from phys4d_kedro.training.loop import fit
 from phys4d_kedro.training.objectives import masked_smooth_l1
+from phys4d_kedro.training.task import Task
 from phys4d_kedro.world_model.backbones import load_backbone
 from phys4d_kedro.world_model.latents import LatentCache
 from phys4d_kedro.world_model.nano import build_nano
@@ -61,7 +62,7 @@ def measure(folder: Path) -> dict[str, float]:
     batch = settings.loop.batch_size
     variants: dict[str, Callable[[], list[float]]] = {
         "bare": lambda: bare(task, batch),
-        "loop": lambda: loop(task, settings, folder / "run"),
+        "loop": lambda: loop(task, settings.loop, folder / "run"),
         "encoding": lambda: encoding(task, clips, batch),
     }
     times: dict[str, list[float]] = {name: [] for name in variants}
@@ -90,7 +91,7 @@ def bare(task: HeadsTask, batch: int) -> list[float]:
     return [timed(step) for _ in range(STEPS)][1:]
 
 
-def loop(task: HeadsTask, settings: PretrainConfig, workdir: Path) -> list[float]:
+def loop(task: Task, settings: LoopConfig, workdir: Path) -> list[float]:
     """Seconds between the steps of `fit`."""
     starts: list[float] = []
     original = task.loss
@@ -101,7 +102,7 @@ def loop(task: HeadsTask, settings: PretrainConfig, workdir: Path) -> list[float
 
     task.loss = noted  # type: ignore[method-assign]
     shutil.rmtree(workdir, ignore_errors=True)
-    config = settings.loop.model_copy(update={"steps": STEPS, "checkpoint_every": STEPS})
+    config = settings.model_copy(update={"steps": STEPS, "checkpoint_every": STEPS})
     fit(task, items=CLIPS, config=config, workdir=workdir, fingerprint="0" * 64, description="loop")
     task.loss = original  # type: ignore[method-assign]
     return [after - before for before, after in itertools.pairwise(starts[1:])]

@@ -39,3 +39,7 @@ class DataQualityError(Phys4DError, ValueError):
 
 class StorageFullError(Phys4DError, OSError):
     """Writing failed because the disk (or quota) is full; what was complete before is kept."""
+
+
+class LaunchError(Phys4DError, RuntimeError):
+    """A process of a job failed, or the job waits to be run by an external launcher."""

@@ -10,8 +10,12 @@ DEFAULT_PIPELINES = (
     "pseudo_labeling",
     "backbone",
     "pretrain",
+    "sft",
+    "appearance_control",
+    "rl",
     "generation",
     "evaluation",
+    "comparison",
     "reporting",
 )
 

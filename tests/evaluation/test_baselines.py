@@ -11,7 +11,7 @@ from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import CheckpointError, DataQualityError, InvalidClipError, MissingAnnotationError
 from phys4d_kedro.evaluation.baselines import Baselines, fit_baselines, median_depths
-from phys4d_kedro.evaluation.predictors import RidgePredictor, StillPredictor, head_folders
+from phys4d_kedro.evaluation.predictors import RidgePredictor, StillPredictor
 from phys4d_kedro.evaluation.reading import Reader, readout_seed
 from phys4d_kedro.world_model.backbones.base import Condition, Prediction
 from phys4d_kedro.world_model.latents import LatentSet
@@ -131,8 +131,3 @@ def test_bad_input_is_named(tmp_path):
         median_depths(store(tmp_path / "rgb", [sky.with_(depth=None)]))
     with pytest.raises(CheckpointError, match="pipeline=evaluation"):
         Baselines.load(tmp_path)
-    with pytest.raises(CheckpointError, match="pipeline=pretrain"):
-        head_folders(tmp_path)
-    for seed in (10, 2):
-        (tmp_path / f"seed_{seed}").mkdir()
-    assert list(head_folders(tmp_path)) == [2, 10]

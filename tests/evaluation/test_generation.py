@@ -88,8 +88,10 @@ class TestSummary:
         assert everything["means"]["generated"] == {"mean": 2.5, "seed_std": pytest.approx(2**0.5), "clips": 2}
         assert everything["means"]["copy"] == {"mean": 6.0, "seed_std": None, "clips": 2}
         # Ahead of the copy by 2.5 and 4.5; of the VAE on the one clip it has.
-        assert everything["margins"]["copy"] == {"mean": 3.5, "low": 2.5, "high": 4.5, "clips": 2}
-        assert everything["margins"]["vae"] == {"mean": -1.0, "low": -1.0, "high": -1.0, "clips": 1}
+        spread = pytest.approx(2**0.5)  # of the two seeds' margins, 4.5 and 2.5, and -0.5 and -1.5 below
+        assert everything["margins"]["copy"] == {"mean": 3.5, "seed_std": spread, "low": 2.5, "high": 4.5, "clips": 2}
+        spread = pytest.approx(0.5**0.5)
+        assert everything["margins"]["vae"] == {"mean": -1.0, "seed_std": spread, "low": -1.0, "high": -1.0, "clips": 1}
         assert summary["psnr"][ALL]["margins"] == everything["margins"]  # less error is more dB
         assert set(summary["mse"]) == {ALL, "ropes", "fluids"}
         assert summary["mse"]["ropes"]["means"]["generated"]["mean"] == 1.5

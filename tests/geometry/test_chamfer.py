@@ -27,9 +27,9 @@ def sets(T=4, N=11, M=7):
     return P, Q, torch.rand(T, N, generator=g) > 0.4, torch.rand(T, M, generator=g) > 0.4
 
 
-@pytest.mark.parametrize("chunk", [2**24, 20])
+@pytest.mark.parametrize("chunk", [2**18, 20])
 def test_4d_matches_brute_force_with_partial_validity(monkeypatch, chunk):
-    monkeypatch.setattr(chamfer, "_CHUNK_ELEMENTS", chunk)
+    monkeypatch.setitem(chamfer._CHUNK_PAIRS, "cpu", chunk)
     P, Q, valid_p, valid_q = sets()
     valid_p[:, 2] = False
     P[:, 2] = torch.inf
@@ -53,7 +53,11 @@ def test_4d_knows_analytic_cases():
     assert chamfer_4d(stay, swap).item() == pytest.approx(1.0)
 
 
-def test_per_frame_matches_brute_force_and_cdist():
+@pytest.mark.parametrize("tree_from", [0, 2**14])
+@pytest.mark.parametrize("chunk", [2**18, 200])
+def test_per_frame_matches_cdist_by_tree_and_by_all_distances(monkeypatch, tree_from, chunk):
+    monkeypatch.setattr(chamfer, "_TREE_FROM", tree_from)
+    monkeypatch.setitem(chamfer._CHUNK_PAIRS, "cpu", chunk)
     P, Q, valid_p, valid_q = sets(N=60, M=50)
     valid_q[2] = False
     got = chamfer_per_frame(P, Q, valid_p, valid_q)
@@ -68,6 +72,7 @@ def test_both_have_gradients():
     P.requires_grad_()
     assert torch.autograd.gradcheck(lambda p: chamfer_4d(p, Q, valid_p, valid_q), P)
     assert torch.autograd.gradcheck(lambda p: chamfer_per_frame(p, Q), P)
+    assert torch.autograd.gradcheck(lambda p: chamfer_4d(p, Q), P)
     same = Q.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(chamfer_4d(same, Q), same)
     assert torch.isfinite(gradient).all()
@@ -77,3 +82,29 @@ def test_nothing_to_compare_is_nan():
     P, Q, valid_p, valid_q = sets()
     assert torch.isnan(chamfer_4d(P[:, :0], Q))
     assert torch.isnan(chamfer_4d(P, Q, torch.zeros_like(valid_p), valid_q))
+
+
+def test_a_point_at_infinity_is_an_error_not_an_absence():
+    P, Q, *_ = sets()
+    P[1, 3] = torch.inf
+    assert torch.isinf(chamfer_4d(P, Q))
+
+
+def test_memory_of_a_gradient_does_not_grow_with_pairs():
+    T, N = 3, 1500
+    g = torch.Generator().manual_seed(0)
+    P, Q = (torch.randn(T, N, 3, generator=g) for _ in range(2))
+    saved: list[int] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: saved.append(x.numel()) or x, lambda x: x):
+        chamfer_4d(P.requires_grad_(), Q)
+    assert 0 < max(saved) <= T * N * 3
+
+
+def test_distances_count_up_to_the_limit():
+    P = torch.zeros(2, 1, 3)
+    Q = torch.tensor([[[3.0, 0, 0], [0, 1, 0]], [[0.5, 0, 0], [0, 1, 0]]])
+    # P's nearest is at 1 both times; Q's first track is at 3, counted as 2, and 0.5.
+    assert chamfer_4d(P, Q, limit=2).item() == pytest.approx(1 + (1.25 + 1) / 2)
+    # Without a limit the first track is farther; with one of 1 it is nearer, at 1 and 0.5.
+    assert chamfer_4d(P, Q, limit=1).item() == pytest.approx(0.75 + (0.75 + 1) / 2)
+    assert chamfer_per_frame(P, Q, limit=2).tolist() == pytest.approx([1 + (2 + 1) / 2, 0.5 + (0.5 + 1) / 2])

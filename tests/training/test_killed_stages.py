@@ -1,80 +1,48 @@
-"""Every training stage, killed at a random point by the operating system and run again, ends in the same bytes."""
+"""Every training stage, killed ten times at random points by the operating system, ends in the same bytes."""
 
-import os
-import signal
+import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
-from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.clips.shards import write_shards
+from tests.evaluation.tiny_estimators import tiny_labels
+from tests.factories import make_clip
+from tests.training.stage_to_kill import KILLS, STAGES, files_of
+from tests.world_model.families import FORMS
+from tests.world_model.tiny_stages import write_stage
 
 pytestmark = pytest.mark.slow
 
-# Runs one stage as its node does: {stage} on {clips} from {start}, leaving checkpoints and the model in {folder}.
-SCRIPT = """
-import sys
-from pathlib import Path
-import torch
-from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.training import config, stages
-from phys4d_kedro.world_model.latents import LatentCache
-from phys4d_kedro.world_model.backbones.wan import WanBackbone
-
-torch.set_num_threads(1)
-stage, clips, start, folder = sys.argv[1], ClipStore(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
-loop = config.LoopConfig(steps=24, batch_size=2, learning_rate=0.002, warmup_steps=2, ema=0.9, checkpoint_every=4,
-                         log_every=3, seed=1)
-cache = LatentCache(folder / "latents")
-if stage == "autoencoder":
-    settings = config.AutoencoderTrainingConfig(crop=16, saliency_weight=2, kl_weight=1e-5, loop=loop)
-    writer, history = stages.train_autoencoder(start, settings, [clips], checkpoints=folder / "checkpoints")
-elif stage == "transformer":
-    cache.fill([clips], WanBackbone(start))
-    settings = config.DenoiserTrainingConfig(noise_shift=3, prompt_dropout=0.1, loop=loop)
-    writer, history = stages.train_transformer(start, settings, [clips], cache, checkpoints=folder / "checkpoints")
-else:
-    cache.fill([clips], WanBackbone(start))
-    settings = config.PretrainConfig(repeats=2, head="conv", conv_head={"hidden": 16, "width": 8, "blocks": 1},
-                                     dpt_head={},
-                                     noise_shift=0.5, depth_weight=1, motion_weight=1, label_memory_gb=0.1,
-                                     loop=loop, checkpoint_dir=str(folder / "checkpoints"))
-    writer, history = stages.pretrain_heads(start, settings, clips, cache)
-(folder / "model").mkdir()
-writer(folder / "model")
-history.to_csv(folder / "model" / "history.csv", index=False)
-"""
+ROOT = Path(__file__).parents[2]
 
 
-def command(stage: str, clips: ClipStore, start: Path, folder: Path) -> list[str]:
-    return [sys.executable, "-c", SCRIPT, stage, clips.path, str(start), str(folder)]
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What any stage reads; the backbone's output depends on its insides, as a trained one's does."""
+    folder = tmp_path_factory.mktemp("inputs")
+    write_shards([make_clip(i) for i in range(4)], str(folder / "clips"), clips_per_shard=4)
+    FORMS[0].build(folder / "backbone")
+    for seed in (1, 2):
+        write_stage(folder / "backbone", folder / "heads" / f"seed_{seed}", heads=seed, adapter=None)
+    write_stage(folder / "backbone", folder / "sft" / "seed_1", heads=1, adapter=1)
+    (folder / "labels.json").write_text(tiny_labels(folder / "depth_estimator").model_dump_json())
+    return folder
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-@pytest.mark.parametrize("stage", ["autoencoder", "transformer", "pretrain"])
-def test_killed_stage_ends_as_an_undisturbed_one(
-    stage: str, clips: ClipStore, tiny_backbone: Path, tmp_path: Path
-) -> None:
-    for name in ("undisturbed", "killed"):
-        (tmp_path / name).mkdir()
-    subprocess.run(
-        command(stage, clips, tiny_backbone, tmp_path / "undisturbed"), check=True, capture_output=True, timeout=300
-    )
-
-    killed = command(stage, clips, tiny_backbone, tmp_path / "killed")
-    with subprocess.Popen(killed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 300
-        while not list((tmp_path / "killed" / "checkpoints").rglob("step_00000008")):
-            assert process.poll() is None, "the stage ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        os.kill(process.pid, signal.SIGKILL)
-    assert not (tmp_path / "killed" / "model").exists()
-    subprocess.run(killed, check=True, capture_output=True, timeout=300)
-    assert files_of(tmp_path / "killed" / "model") == files_of(tmp_path / "undisturbed" / "model")
-    assert files_of(tmp_path / "killed" / "checkpoints") == files_of(tmp_path / "undisturbed" / "checkpoints")
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_is_killed_ends_as_an_undisturbed_one(stage: str, inputs: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.training.stage_to_kill", stage, str(inputs), str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=590)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(json.loads((tmp_path / "kills.json").read_text())) == KILLS
+    for part in ("model", "checkpoints"):
+        assert files_of(tmp_path / "killed" / part) == files_of(tmp_path / "undisturbed" / part)
+    weights = [path for path in (tmp_path / "killed" / "model").rglob("*.safetensors") if "lora" in path.name]
+    assert bool(weights) == (stage in {"sft", "rl"})
+    for path in weights:  # it has learned something
+        tensors = load_file(path)
+        assert all(value.any() for key, value in tensors.items() if key.endswith("lora_B.weight"))

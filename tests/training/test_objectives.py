@@ -9,6 +9,7 @@ from phys4d_kedro.training.objectives import (
     denoising_loss,
     kl_divergence,
     masked_smooth_l1,
+    mean_of_each_clip,
     reconstruction_loss,
     sample_noise_levels,
 )
@@ -47,6 +48,12 @@ def test_smooth_l1_is_quadratic_then_linear_and_ignores_weightless_pixels() -> N
     weight = torch.tensor([1.0, 3.0, 0.0, 0.0]).view(1, 1, 2, 2)
     expected = (1 * 0.5 * 0.25**2 / 0.5 + 3 * (2.0 - 0.25)) / 4
     assert float(masked_smooth_l1(prediction, target, weight, beta=0.5)) == pytest.approx(expected)
+
+
+def test_the_mean_of_each_clip_is_of_its_own_pixels() -> None:
+    values = torch.tensor([[1.0, 2.0, 6.0], [5.0, 1e6, 7.0], [1.0, 1.0, 1.0]])
+    weight = torch.tensor([[1.0, 1.0, 2.0], [1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    assert mean_of_each_clip(values, weight).tolist() == pytest.approx([15 / 4, 6, 0])
 
 
 def test_smooth_l1_of_nothing_is_zero_with_finite_gradient() -> None:

@@ -36,6 +36,22 @@ def test_sizes_agree(form: Form, backbone: Backbone, latents: torch.Tensor) -> N
     assert backbone.takes_first_frame == (form.places is not None)
 
 
+def test_pixels_are_the_videos_and_lead_back_to_latents(backbone: Backbone, latents: torch.Tensor) -> None:
+    latents = latents.clone().requires_grad_()
+    pixels = backbone.decode_pixels(latents)
+    assert pixels.dtype == torch.float32
+    shown = ((pixels.detach() + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 4, 1)
+    assert torch.equal(shown.byte(), backbone.decode_video(latents))
+    direction = noise_like(latents)
+    (gradient,) = torch.autograd.grad(pixels.square().sum(), latents)
+    step = 1e-3
+    with torch.no_grad():
+        ends = [backbone.decode_pixels(latents + sign * step * direction).double().square().sum() for sign in (1, -1)]
+    slope = float(ends[0] - ends[1]) / (2 * step)
+    assert float((gradient * direction).sum()) == pytest.approx(slope, rel=0.05)
+    assert (gradient.abs().amax((0, 1, 3, 4)) > 0).all()  # of every latent frame
+
+
 @pytest.mark.parametrize("change", [{"frames": 8}, {"frames": 11}, {"height": 36}, {"width": 50}])
 def test_sizes_that_do_not_fit_are_refused(backbone: Backbone, change: dict[str, int]) -> None:
     with pytest.raises(InvalidClipError, match=r"do not fit .*(must be|multiples)"):

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from phys4d_kedro.errors import CheckpointError, ConfigurationError
 from phys4d_kedro.training.config import LoopConfig
 from phys4d_kedro.training.loop import fit
+from phys4d_kedro.training.task import Task
 from phys4d_kedro.world_model.backbones import load_backbone
 from phys4d_kedro.world_model.backbones.base import Backbone
 from phys4d_kedro.world_model.config import LoadingConfig, LoraSettings
@@ -177,7 +178,7 @@ def test_the_layers_are_the_adapter_itself(wan_folder: Path) -> None:
     assert torch.equal(predict(backbone), before)
 
 
-class _Fit:
+class _Fit(Task):
     """The adapter alone is trained to make the output small; stops with an exception at a given step."""
 
     def __init__(self, folder: Path, stop_at: int | None = None) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from phys4d_kedro.errors import InvalidClipError
-from phys4d_kedro.evaluation.statistics import bootstrap_interval
+from phys4d_kedro.evaluation.statistics import by_clip_and_seed, margins, mean_over_clips, mean_over_seeds
 from phys4d_kedro.evaluation.video_features import FEATURES, frechet_distance, video_features
 from phys4d_kedro.evaluation.video_metrics import GENERATION_METRICS, Video, copy_first_frame, score_video
 
@@ -84,26 +84,20 @@ def summarise_generation(
 ) -> dict[str, dict[str, Any]]:
     """What the two tables of `judge_generation` say, JSON-able, nested metric / category (with ALL of them together).
 
-    `means[method]`: `mean` over clips and seeds, `seed_std` (sample standard deviation of the seeds' means; null with
-    one seed), `clips`. `margins[baseline]`: how far `generated` is ahead of another method, in the metric's unit,
-    positive where it is better: `mean`, and `low`, `high`, the 95 % interval of a paired bootstrap over clips of the
-    margin averaged over seeds. `frechet` has means alone, of all clips.
+    `means[method]`: see `mean_over_clips`. `margins[baseline]`: how far `generated` is ahead of another method, in the
+    metric's unit, see `margin`. `frechet` has means alone, of all clips.
     """
     summary: dict[str, dict[str, Any]] = {}
     for metric, info in GENERATION_METRICS.items():
         rows = scores[scores["metric"] == metric]
         by_category = {ALL: rows} | {str(name): members for name, members in rows.groupby("category") if name}
-        sign = 1 if info.higher_is_better else -1
-        summary[metric] = {
-            category: {
-                "means": _means(
-                    members.groupby(["method", "seed"], dropna=False)["value"].mean(),
-                    members.groupby("method")["clip_id"].nunique(),
-                ),
-                "margins": _margins(members, sign, resamples, seed),
+        summary[metric] = {}
+        for category, members in by_category.items():
+            values = {str(method): by_clip_and_seed(own) for method, own in members.groupby("method")}
+            summary[metric][category] = {
+                "means": {method: mean_over_clips(value) for method, value in values.items()},
+                "margins": margins(info, values, GENERATED, values, resamples=resamples, seed=seed),
             }
-            for category, members in by_category.items()
-        }
     summary[FRECHET] = {ALL: {"means": frechet_means(features)}}
     return summary
 
@@ -122,30 +116,7 @@ def frechet_means(features: pd.DataFrame) -> dict[str, dict[str, Any]]:
     distances = {key: (distance(rows), len(rows)) for key, rows in groups if len(rows) > 1}
     table = pd.DataFrame.from_dict(distances, orient="index", columns=["value", "clips"])
     table.index = pd.MultiIndex.from_tuples(distances, names=["method", "seed"])
-    return _means(table["value"], table["clips"].groupby("method").max())
-
-
-def _means(by_seed: "pd.Series[float]", clips: "pd.Series[int]") -> dict[str, dict[str, Any]]:
-    """Mean over seeds and their spread of every method, from values by (method, seed) and counts by method."""
     return {
-        str(method): {
-            "mean": float(values.mean()),
-            "seed_std": float(values.std(ddof=1)) if len(values) > 1 else None,
-            "clips": int(clips[method]),
-        }
-        for method, values in by_seed.groupby("method")
+        str(method): mean_over_seeds(rows["value"]) | {"clips": int(rows["clips"].max())}
+        for method, rows in table.groupby("method")
     }
-
-
-def _margins(rows: pd.DataFrame, sign: int, resamples: int, seed: int) -> dict[str, dict[str, Any]]:
-    """How far `generated` is ahead of the other methods, each on the clips that both have."""
-    by_clip = rows.pivot_table(index="clip_id", columns="method", values="value")  # means over seeds
-    margins: dict[str, dict[str, Any]] = {}
-    if GENERATED not in by_clip:
-        return margins
-    for baseline in by_clip.columns.drop(GENERATED):
-        ahead = sign * (by_clip[GENERATED] - by_clip[baseline]).dropna().to_numpy()
-        if len(ahead):
-            low, high = bootstrap_interval(ahead, resamples=resamples, rng=np.random.default_rng(seed))
-            margins[str(baseline)] = {"mean": float(ahead.mean()), "low": low, "high": high, "clips": len(ahead)}
-    return margins

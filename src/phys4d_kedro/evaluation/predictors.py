@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phys4d_kedro.clips.clip import Clip
-from phys4d_kedro.errors import CheckpointError, InvalidClipError
+from phys4d_kedro.errors import ConfigurationError, InvalidClipError
 from phys4d_kedro.evaluation.reading import Reader, VideoModel
 from phys4d_kedro.evaluation.statistics import FLOOR
 from phys4d_kedro.world_model.latents import LatentSet
+from phys4d_kedro.world_model.stage_folders import adapter_folder
 
 if TYPE_CHECKING:
     from phys4d_kedro.evaluation.baselines import Baselines
@@ -90,6 +91,18 @@ class EstimatorsPredictor:
     name: str = "estimators"
     seed: int | None = None
 
+    @classmethod
+    def load(cls, labels: "PseudoLabelConfig") -> "EstimatorsPredictor":
+        """Of the labels' parameters, but at every pixel: also where a label would be left out as sky.
+
+        Raises:
+            ConfigurationError, CheckpointError: an estimator cannot be loaded.
+        """
+        from phys4d_kedro.perception.pseudo_labels import load_estimators
+
+        everywhere = labels.model_copy(update={"depth": labels.depth.model_copy(update={"farthest": None})})
+        return cls(everywhere, load_estimators(everywhere))
+
     def predict(self, clip: Clip) -> Clip:
         from phys4d_kedro.perception.pseudo_labels import label_clip
 
@@ -127,14 +140,6 @@ def with_prediction(clip: Clip, depth: NDArray[np.floating], motion: NDArray[np.
     )
 
 
-def head_folders(heads: Path) -> dict[int, Path]:
-    """The folders of a set of heads by training seed. Raises CheckpointError where there are none."""
-    found = {int(folder.name.removeprefix("seed_")): folder for folder in heads.glob("seed_*")}
-    if not found:
-        raise CheckpointError(f"there are no heads in {heads} (seed_<n>/...); kedro run --pipeline=pretrain makes them")
-    return dict(sorted(found.items()))
-
-
 def make_predictors(
     model: "WorldModel",
     heads: Mapping[int, Path],
@@ -148,21 +153,25 @@ def make_predictors(
 
     Args:
         model: of any of the heads.
-        heads: folders by seed, see `head_folders`.
+        heads: folders by seed, see `seed_folders`; without adapters, as all read with the backbone that is there.
         latents: of the clips to predict.
         labels: the estimators' parameters.
         noise_seed: of the noise that videos are read at.
+
+    Raises:
+        ConfigurationError: heads come with an adapter.
     """
-    from phys4d_kedro.perception.pseudo_labels import load_estimators
-
-    # Judged at every pixel where there is a surface, also where the labels would leave it out as sky.
-    everywhere = labels.model_copy(update={"depth": labels.depth.model_copy(update={"farthest": None})})
-
+    adapted = [str(folder) for folder in heads.values() if adapter_folder(folder)]
+    if adapted:
+        raise ConfigurationError(
+            f"{adapted[0]} has a LoRA adapter, but the evaluation is of heads on the backbone as it is: give it those "
+            f"of stage 1; kedro run --pipeline=comparison judges stages with adapters"
+        )
     reader = Reader(model, latents, noise_seed=noise_seed)
     return [
-        *(HeadsPredictor(model.with_heads(folder), reader, seed) for seed, folder in heads.items()),
+        *(HeadsPredictor(model.with_stage(folder), reader, seed) for seed, folder in heads.items()),
         RidgePredictor(baselines.ridge, reader),
         StillPredictor("pixel_median", baselines.pixel),
         StillPredictor("constant_median", np.full((), baselines.constant, np.float32)),
-        EstimatorsPredictor(everywhere, load_estimators(everywhere)),
+        EstimatorsPredictor.load(labels),
     ]

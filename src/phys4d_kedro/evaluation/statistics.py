@@ -3,6 +3,7 @@
 The table is tidy: a row a predictor, seed (missing where a predictor has none), clip_id, scene, region, metric, value.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,21 +47,71 @@ def summarise_scores(table: pd.DataFrame, *, subject: str, resamples: int, seed:
     """
     summary: dict[str, Any] = {}
     for (metric, region), scores in table.groupby(["metric", "region"], sort=False):
-        sign = 1 if METRICS[str(metric)].higher_is_better else -1
-        values = {str(name): _by_clip_and_seed(rows) for name, rows in scores.groupby("predictor", sort=False)}
-        margins = {}
-        for name, baseline in values.items():
-            if name in (subject, FLOOR) or subject not in values:
-                continue
-            ahead = values[subject].sub(baseline.mean(axis=1), axis=0).dropna() * sign
-            if len(ahead):
-                interval = bootstrap_interval(
-                    ahead.mean(axis=1).to_numpy(), resamples=resamples, rng=np.random.default_rng(seed)
-                )
-                margins[name] = _mean_and_spread(ahead) | {"low": interval[0], "high": interval[1]}
-        means = {name: _mean_and_spread(value) for name, value in values.items()}
-        summary.setdefault(str(metric), {})[str(region)] = {"means": means, "margins": margins}
+        values = {str(name): by_clip_and_seed(rows) for name, rows in scores.groupby("predictor", sort=False)}
+        others = [name for name in values if name != FLOOR]
+        summary.setdefault(str(metric), {})[str(region)] = {
+            "means": {name: mean_over_clips(value) for name, value in values.items()},
+            "margins": margins(METRICS[str(metric)], values, subject, others, resamples=resamples, seed=seed),
+        }
     return summary
+
+
+def by_clip_and_seed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Values of one method and metric, a row a clip, a column a seed; what is there several times is averaged."""
+    seeds = rows["seed"].fillna(-1).astype(np.int64)
+    return rows.assign(seed=seeds).pivot_table(index="clip_id", columns="seed", values="value", aggfunc="mean")
+
+
+def mean_over_clips(values: pd.DataFrame) -> dict[str, Any]:
+    """`mean`, `seed_std` and `clips` of values (clips, seeds)."""
+    return mean_over_seeds(values.mean(axis=0)) | {"clips": len(values)}
+
+
+def mean_over_seeds(by_seed: "pd.Series[float]") -> dict[str, Any]:
+    """`mean`, and `seed_std`, the sample standard deviation of the seeds' values; null with one seed."""
+    return {"mean": float(by_seed.mean()), "seed_std": float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None}
+
+
+def margins(
+    metric: Metric,
+    values: Mapping[str, pd.DataFrame],
+    subject: str,
+    others: Iterable[str],
+    *,
+    resamples: int,
+    seed: int,
+) -> dict[str, dict[str, Any]]:
+    """The `margin` of one method over each of the others, by their names, from values (clips, seeds) by method.
+
+    Left out: the method itself, and one that has no clip in common with it.
+    """
+    if subject not in values:
+        return {}
+    found = {
+        name: margin(metric, values[subject], values[name], resamples=resamples, seed=seed)
+        for name in others
+        if name != subject
+    }
+    return {name: ahead for name, ahead in found.items() if ahead}
+
+
+def margin(
+    metric: Metric, subject: pd.DataFrame, baseline: pd.DataFrame, *, resamples: int, seed: int
+) -> dict[str, Any] | None:
+    """How far a subject is ahead of a baseline, positive where it is better, on the clips both have; None: on none.
+
+    Both are values (clips, seeds). Seeds are compared one by one where both have the same, else each of the subject's
+    with the mean of the baseline's. `mean`, `seed_std` and `clips` as of `mean_over_clips`; `low` and `high`, the 95 %
+    interval of a paired bootstrap over clips of the margin averaged over seeds.
+    """
+    if not subject.columns.equals(baseline.columns):
+        baseline = pd.DataFrame({column: baseline.mean(axis=1) for column in subject.columns})
+    ahead = subject.sub(baseline).dropna() * (1 if metric.higher_is_better else -1)
+    if ahead.empty:
+        return None
+    rng = np.random.default_rng(seed)
+    low, high = bootstrap_interval(ahead.mean(axis=1).to_numpy(), resamples=resamples, rng=rng)
+    return mean_over_clips(ahead) | {"low": low, "high": high}
 
 
 def bootstrap_interval(
@@ -70,19 +121,3 @@ def bootstrap_interval(
     means = np.array([values[rng.integers(len(values), size=len(values))].mean() for _ in range(resamples)])
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def _by_clip_and_seed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Values of one predictor, metric and region: a row a clip, a column a seed."""
-    seeds = rows["seed"].fillna(-1).astype(np.int64)
-    return rows.assign(seed=seeds).pivot(index="clip_id", columns="seed", values="value")
-
-
-def _mean_and_spread(values: pd.DataFrame) -> dict[str, Any]:
-    """Over values (clips, seeds)."""
-    by_seed = values.mean(axis=0)
-    return {
-        "mean": float(by_seed.mean()),
-        "seed_std": float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None,
-        "clips": len(values),
-    }

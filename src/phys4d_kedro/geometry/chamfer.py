@@ -1,19 +1,31 @@
 """Chamfer distances between sets of tracks and sets of points, in metres; differentiable in the points.
 
-Letters: T frames; N and M points.
+Which neighbour is nearest is searched without a gradient, in chunks; the distance to it is computed again with one. So
+memory grows with the number of tracks, never with that of pairs. Letters: T frames; N and M points.
 """
 
+import math
+
+import numpy as np
 import torch
 
-# Distances held at once; bounds the memory of a chunk to a few times 64 MB in float32.
-_CHUNK_ELEMENTS = 2**24
+# Pairs held at once. A CPU is fastest while three such matrices stay in its cache; a GPU wants work for all its cores.
+_CHUNK_PAIRS = {"cpu": 2**18, "cuda": 2**24}
 
-# Distances by subtraction; the matrix product is faster, but in float32 loses millimetres at ten metres.
+# Up to so many pairs, a CPU compares all of them sooner than it builds a k-d tree.
+_TREE_FROM = 2**14
+
+# Distances by subtraction: by a matrix product, float32 would lose millimetres at ten metres.
 _EXACT = "donot_use_mm_for_euclid_dist"
 
 
 def chamfer_4d(
-    P: torch.Tensor, Q: torch.Tensor, valid_p: torch.Tensor | None = None, valid_q: torch.Tensor | None = None
+    P: torch.Tensor,
+    Q: torch.Tensor,
+    valid_p: torch.Tensor | None = None,
+    valid_q: torch.Tensor | None = None,
+    *,
+    limit: float = math.inf,
 ) -> torch.Tensor:
     """4D Chamfer distance of two sets of tracks: how far the nearest whole trajectory is, both ways.
 
@@ -23,41 +35,42 @@ def chamfer_4d(
     Args:
         P: (T, N, 3); Q: (T, M, 3), metres.
         valid_p: (T, N); valid_q: (T, M); all valid by default.
+        limit: metres that the distance of two points counts at most, in each frame.
 
     Returns:
         A scalar; NaN when no pair of tracks shares a frame.
     """
-    T, N, M = P.shape[0], P.shape[1], Q.shape[1]
-    valid_p = torch.ones(T, N, dtype=torch.bool, device=P.device) if valid_p is None else valid_p
-    valid_q = torch.ones(T, M, dtype=torch.bool, device=P.device) if valid_q is None else valid_q
-    if min(T, N, M) == 0:
+    if min(P.shape[0], P.shape[1], Q.shape[1]) == 0:
         return P.new_tensor(torch.nan)
-    # Points that are not valid may be inf; 0 * inf would be NaN.
-    P, Q = torch.where(valid_p[..., None], P, 0.0), torch.where(valid_q[..., None], Q, 0.0)
-    weight_p, weight_q = valid_p.to(P), valid_q.to(P)
-    of_p, of_q = [], P.new_full((M,), torch.inf)
-    for chunk in torch.arange(N, device=P.device).split(max(1, _CHUNK_ELEMENTS // M)):
-        shared = weight_p[:, chunk].T @ weight_q
-        total = P.new_zeros(len(chunk), M)
-        for t in range(T):
-            distance = torch.cdist(P[t, chunk], Q[t], compute_mode=_EXACT)
-            total = total + distance * (weight_p[t, chunk, None] * weight_q[t])
-        mean = torch.where(shared > 0, total / shared.clamp(min=1), torch.inf)
-        of_p.append(mean.min(1).values)
-        of_q = torch.minimum(of_q, mean.min(0).values)
-    return _finite_mean(torch.cat(of_p)) + _finite_mean(of_q)
+    weight_p = weight_q = None
+    if valid_p is not None or valid_q is not None:
+        valid_p = torch.ones_like(P[..., 0], dtype=torch.bool) if valid_p is None else valid_p
+        valid_q = torch.ones_like(Q[..., 0], dtype=torch.bool) if valid_q is None else valid_q
+        # Points that are not valid may be inf; 0 * inf would be NaN.
+        P, Q = torch.where(valid_p[..., None], P, 0.0), torch.where(valid_q[..., None], Q, 0.0)
+        weight_p, weight_q = valid_p.to(P), valid_q.to(P)
+    nearest_p, nearest_q = _nearest_tracks(P, Q, weight_p, weight_q, limit)
+    to_q = _mean_distance(P, Q[:, nearest_p], weight_p, weight_q if weight_q is None else weight_q[:, nearest_p], limit)
+    to_p = _mean_distance(Q, P[:, nearest_q], weight_q, weight_p if weight_p is None else weight_p[:, nearest_q], limit)
+    return to_q + to_p
 
 
 def chamfer_per_frame(
-    P: torch.Tensor, Q: torch.Tensor, valid_p: torch.Tensor | None = None, valid_q: torch.Tensor | None = None
+    P: torch.Tensor,
+    Q: torch.Tensor,
+    valid_p: torch.Tensor | None = None,
+    valid_q: torch.Tensor | None = None,
+    *,
+    limit: float = math.inf,
 ) -> torch.Tensor:
     """Chamfer distance of two point sets in each frame: mean_i min_j |P_i - Q_j| + mean_j min_i |P_i - Q_j|.
 
-    Neighbours come from a k-d tree on a CPU, from chunked distances on a GPU.
+    Neighbours come from a k-d tree where a CPU has many points, else from all distances.
 
     Args:
         P: (T, N, 3); Q: (T, M, 3), metres.
         valid_p: (T, N); valid_q: (T, M); all valid by default.
+        limit: metres that the distance of two points counts at most.
 
     Returns:
         (T,); NaN in frames where either set is empty.
@@ -69,23 +82,104 @@ def chamfer_per_frame(
         if len(p) == 0 or len(q) == 0:
             frames.append(P.new_tensor(torch.nan))
             continue
-        to_q = torch.linalg.vector_norm(p - q[_nearest(p, q)], dim=-1).mean()
-        to_p = torch.linalg.vector_norm(q - p[_nearest(q, p)], dim=-1).mean()
+        nearest_p, nearest_q = _nearest_points(p, q)
+        to_q = torch.linalg.vector_norm(p - q[nearest_p], dim=-1).clamp(max=limit).mean()
+        to_p = torch.linalg.vector_norm(q - p[nearest_q], dim=-1).clamp(max=limit).mean()
         frames.append(to_q + to_p)
     return torch.stack(frames)
 
 
 @torch.no_grad()
-def _nearest(points: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """The index (N,) in others (M, 3) of the point nearest to each of points (N, 3)."""
-    if points.is_cuda:
-        chunks = points.split(max(1, _CHUNK_ELEMENTS // len(others)))
-        return torch.cat([torch.cdist(c, others, compute_mode=_EXACT).argmin(1) for c in chunks])
-    from scipy.spatial import KDTree
+def _nearest_tracks(
+    P: torch.Tensor, Q: torch.Tensor, weight_p: torch.Tensor | None, weight_q: torch.Tensor | None, limit: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The index of the nearest track of the other set, (N,) and (M,); weights (T, N) and (T, M) are 0 or 1."""
+    P, Q = P.transpose(1, 2).contiguous(), Q.transpose(1, 2).contiguous()
+    best = _Best(P.shape[2], Q.shape[2], P)
+    for rows in best.chunks():
+        total, distance, scratch = best.buffers(len(rows))
+        total.zero_()
+        for t in range(len(P)):
+            _distances(P[t, :, rows], Q[t], distance, scratch)
+            if limit < math.inf:
+                distance.clamp_(max=limit)
+            if weight_p is not None and weight_q is not None:
+                distance.mul_(weight_p[t, rows, None]).mul_(weight_q[t])
+            total.add_(distance)
+        if weight_p is not None and weight_q is not None:
+            torch.mm(weight_p[:, rows].T, weight_q, out=scratch)
+            total.div_(scratch).masked_fill_(scratch == 0, torch.inf)
+        best.take(rows, total)
+    return best.of_p, best.of_q
 
-    return torch.from_numpy(KDTree(others.numpy()).query(points.numpy())[1])
+
+@torch.no_grad()
+def _nearest_points(p: torch.Tensor, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The index of the nearest point of the other set, (N,) and (M,), of points (N, 3) and (M, 3)."""
+    if p.device.type == "cpu" and len(p) * len(q) > _TREE_FROM:
+        from scipy.spatial import KDTree
+
+        a, b = np.ascontiguousarray(p.numpy()), np.ascontiguousarray(q.numpy())
+        threads = torch.get_num_threads()
+        found = KDTree(b).query(a, workers=threads)[1], KDTree(a).query(b, workers=threads)[1]
+        return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+    p, q = p.T.contiguous(), q.T.contiguous()
+    best = _Best(p.shape[1], q.shape[1], p)
+    for rows in best.chunks():
+        _, distance, scratch = best.buffers(len(rows))
+        _distances(p[:, rows], q, distance, scratch)
+        best.take(rows, distance)
+    return best.of_p, best.of_q
 
 
-def _finite_mean(distances: torch.Tensor) -> torch.Tensor:
-    """Mean of what is finite; NaN when nothing is."""
-    return distances[torch.isfinite(distances)].mean()
+class _Best:
+    """Nearest neighbours both ways, from the rows of a matrix of distances (N, M) that is made chunk by chunk."""
+
+    def __init__(self, n: int, m: int, like: torch.Tensor) -> None:
+        self._rows = min(n, max(1, _CHUNK_PAIRS.get(like.device.type, _CHUNK_PAIRS["cuda"]) // m))
+        self._buffers = like.new_empty(3, self._rows, m)
+        self._least = like.new_full((m,), torch.inf)
+        self.of_p = torch.zeros(n, dtype=torch.int64, device=like.device)
+        self.of_q = torch.zeros(m, dtype=torch.int64, device=like.device)
+
+    def chunks(self) -> tuple[torch.Tensor, ...]:
+        """Indices of the rows of each chunk."""
+        return torch.arange(len(self.of_p), device=self.of_p.device).split(self._rows)
+
+    def buffers(self, rows: int) -> torch.Tensor:
+        """Three matrices (rows, M) to compute in."""
+        return self._buffers[:, :rows]
+
+    def take(self, rows: torch.Tensor, distances: torch.Tensor) -> None:
+        """Let distances (rows, M) of these rows count."""
+        self.of_p[rows] = distances.argmin(1)
+        least, row = distances.min(0)
+        nearer = least < self._least
+        self._least = torch.where(nearer, least, self._least)
+        self.of_q = torch.where(nearer, rows[row], self.of_q)
+
+
+def _distances(p: torch.Tensor, q: torch.Tensor, out: torch.Tensor, scratch: torch.Tensor) -> None:
+    """Distances of points (3, N) and (3, M), written to out (N, M)."""
+    if p.is_cuda:
+        out.copy_(torch.cdist(p.T, q.T, compute_mode=_EXACT))
+        return
+    # Coordinate by coordinate: the CPU's cdist goes along the three coordinates, too few for its vector units.
+    torch.sub(p[0, :, None], q[0], out=out)
+    out.mul_(out)
+    for axis in (1, 2):
+        torch.sub(p[axis, :, None], q[axis], out=scratch)
+        out.addcmul_(scratch, scratch)
+    out.sqrt_()
+
+
+def _mean_distance(
+    P: torch.Tensor, Q: torch.Tensor, weight_p: torch.Tensor | None, weight_q: torch.Tensor | None, limit: float
+) -> torch.Tensor:
+    """Mean of the distances of tracks P_i and Q_i, (T, N, 3), that share a frame; NaN when none do."""
+    distance = torch.linalg.vector_norm(P - Q, dim=-1).clamp(max=limit)
+    if weight_p is None or weight_q is None:
+        return distance.mean(0).mean()
+    both = weight_p * weight_q
+    shared = both.sum(0)
+    return ((distance * both).sum(0) / shared.clamp(min=1))[shared > 0].mean()

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C")
-_SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x", "star")
-_GRID = "rgba(128, 128, 128, 0.25)"
+SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x", "star")
+GRID = "rgba(128, 128, 128, 0.25)"
 _MOST_POINTS = 400
 
 
@@ -37,10 +37,10 @@ def compare_predictors(metrics: Mapping[str, Any], metric: str, order: Sequence[
             y=[_wrap(predictor_label(name)) for name in names],
             error_x={"array": [means[name]["seed_std"] or 0 for name in names], "thickness": 1.5},
             mode="markers",
-            marker={"size": 11, "color": COLORS[index], "symbol": _SYMBOLS[index]},
+            marker={"size": 11, "color": COLORS[index], "symbol": SYMBOLS[index]},
             name=label,
         )
-    _style(figure, title=METRICS[metric].label, x=_axis(metric), y="")
+    style_figure(figure, title=METRICS[metric].label, x=_axis(metric), y="")
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(rangemode="tozero")
     return figure
@@ -58,10 +58,10 @@ def compare_scenes(table: pd.DataFrame, metric: str, region: str, order: Sequenc
                 x=scenes[predictor].tolist(),
                 y=scenes.index.tolist(),
                 mode="markers",
-                marker={"size": 10, "color": COLORS[index % 7], "symbol": _SYMBOLS[index % 7]},
+                marker={"size": 10, "color": COLORS[index % 7], "symbol": SYMBOLS[index % 7]},
                 name=predictor_label(predictor),
             )
-    _style(figure, title=f"{METRICS[metric].label}, {REGIONS[region]}", x=_axis(metric), y="")
+    style_figure(figure, title=f"{METRICS[metric].label}, {REGIONS[region]}", x=_axis(metric), y="")
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(rangemode="tozero")
     figure.update_layout(height=240 + 24 * len(scenes))
@@ -86,7 +86,7 @@ def loss_curves(histories: Sequence[pd.DataFrame]) -> "Figure":
             name=f"{stage}, seed {seed}",
             line={"color": COLORS[stages.index(stage) % 7], "width": 1.5},
         )
-    _style(figure, title="Training loss", x="step", y="loss")
+    style_figure(figure, title="Training loss", x="step", y="loss")
     figure.update_yaxes(type="log")
     return figure
 
@@ -99,7 +99,7 @@ def clips_per_scene(manifests: Mapping[str, pd.DataFrame]) -> "Figure":
     for color, (name, manifest) in zip(COLORS, manifests.items(), strict=False):
         counts = manifest["scene"].replace("", "(no scene)").value_counts().sort_index()
         figure.add_bar(y=counts.index.tolist(), x=counts.tolist(), orientation="h", name=name, marker_color=color)
-    _style(figure, title="Clips per scene", x="clips", y="")
+    style_figure(figure, title="Clips per scene", x="clips", y="")
     scenes = {scene for manifest in manifests.values() for scene in manifest["scene"]}
     figure.update_layout(barmode="stack", height=260 + 24 * len(scenes))
     figure.update_yaxes(autorange="reversed")
@@ -125,7 +125,7 @@ def depth_distribution(samples: Mapping[str, NDArray[np.float32]], bins: int = 6
                 line={"shape": "hvh", "color": color},
                 name=name,
             )
-    _style(figure, title="Depth of pixels", x="metres", y="% of pixels")
+    style_figure(figure, title="Depth of pixels", x="metres", y="% of pixels")
     figure.update_xaxes(type="log")
     return figure
 
@@ -139,8 +139,9 @@ def _wrap(label: str) -> str:
     return "<br>".join(textwrap.wrap(label, 22))
 
 
-def _style(figure: "Figure", **titles: str) -> None:
-    axis: dict[str, Any] = {"gridcolor": _GRID, "zerolinecolor": _GRID, "automargin": True}
+def style_figure(figure: "Figure", **titles: str) -> None:
+    """Give a figure the look of them all; `titles`: of the figure (`title`), and of its axes (`x`, `y`)."""
+    axis: dict[str, Any] = {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True}
     figure.update_layout(
         template="none",
         title={"text": titles["title"], "font": {"size": 15}, "x": 0.02, "xanchor": "left"},

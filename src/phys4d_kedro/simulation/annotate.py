@@ -18,7 +18,7 @@ from phys4d_kedro.simulation.surface_points import follow
 # Log depth. On flat surfaces, most of any clip, samples between pixels err by rounding alone (1e-7). Where the nearest
 # pixels miss what is thinner than a pixel, none of them has its depth.
 _MEDIAN_RESIDUAL = 1e-5
-_CURVED_RESIDUAL = 1e-4  # up to here, interpolation on a curved surface that fills the image may explain it
+_CURVED_RESIDUAL = 5e-4  # up to here, interpolation on a curved surface that fills the image may explain it
 _LARGE_RESIDUAL, _LARGE_SHARE = 0.05, 0.05
 
 

@@ -15,7 +15,13 @@ class LoopConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: int = Field(ge=1, description="Optimiser steps in all.")
-    batch_size: int = Field(ge=1, description="Items of a step.")
+    batch_size: int = Field(ge=1, description="Items of a step, in all processes together.")
+    micro_batch_size: int | None = Field(
+        None,
+        ge=1,
+        description="Items that go through the model at once; it divides batch_size. Gradients of micro-batches are "
+        "averaged, and processes share them out. null: all items of a step at once.",
+    )
     learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW.")
     warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises linearly from zero.")
     decay_share: float = Field(
@@ -34,7 +40,32 @@ class LoopConfig(BaseModel):
     checkpoint_every: int = Field(200, ge=1, description="Steps between checkpoints; one is always made at the end.")
     keep_checkpoints: int = Field(2, ge=1, description="How many of the newest checkpoints stay on disk.")
     log_every: int = Field(10, ge=1, description="Steps averaged into one point of the loss curve.")
+    validate_every: int | None = Field(
+        None, ge=1, description="Steps between validations; one is made at the end too. null: never."
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Validations in a row without a better one after which training ends. null: any number."
+    )
+    keep: Literal["last", "best"] = Field(
+        "last", description="Weights that training leaves: those of the last step, or of the best validation."
+    )
+    trackers: tuple[Literal["dvclive", "tensorboard"], ...] = Field(
+        ("dvclive", "tensorboard"), description="Who gets the loss curve and validations beside the checkpoints."
+    )
     seed: int = Field(ge=0, description="Decides data order and noise.")
+
+    @property
+    def micro_batches(self) -> int:
+        """Of a step."""
+        return self.batch_size // (self.micro_batch_size or self.batch_size)
+
+    @model_validator(mode="after")
+    def _check(self) -> "LoopConfig":
+        if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
+            raise ValueError(f"micro_batch_size ({self.micro_batch_size}) must divide batch_size ({self.batch_size})")
+        if self.validate_every is None and (self.patience is not None or self.keep == "best"):
+            raise ValueError("patience and keep: best compare validations: set validate_every")
+        return self
 
 
 class AutoencoderTrainingConfig(BaseModel):

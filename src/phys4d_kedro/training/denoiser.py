@@ -5,11 +5,12 @@ from dataclasses import replace
 import torch
 
 from phys4d_kedro.training.objectives import denoising_loss, sample_noise_levels
+from phys4d_kedro.training.task import Task
 from phys4d_kedro.world_model.backbones.base import Backbone
 from phys4d_kedro.world_model.latents import LatentSet
 
 
-class DenoiserTask:
+class DenoiserTask(Task):
     """Text and first frame in, the rest of the video out.
 
     Args:
@@ -22,7 +23,7 @@ class DenoiserTask:
         self.latents = latents
         self.noise_shift = noise_shift
         self.prompt_dropout = prompt_dropout
-        self._no_prompt = backbone.unconditional(latents.conditions([0])).text
+        self._no_prompt = backbone.unconditional(latents.conditions([0])).text.cpu()
 
     def loss(self, indices: list[int], generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         device = next(self.backbone.transformer.parameters()).device

@@ -13,10 +13,15 @@ from phys4d_kedro.simulation.config import SimulationConfig
 from phys4d_kedro.training.config import DepthModelConfig
 from phys4d_kedro.training.fingerprints import fingerprint_of
 from phys4d_kedro.training.loop import fit
+from phys4d_kedro.training.task import Task
 
 Scores = dict[str, dict[str, dict[str, float]]]
 
 _CARD_METRICS = ("abs_rel_raw", "abs_rel", "delta_1_raw", "delta_1")
+
+
+class DepthModelTask(NanoDepthTask, Task):
+    """The nano depth model's loss, as the loop takes it."""
 
 
 def train_depth_model(clips: ClipStore, config: DepthModelConfig) -> tuple[Callable[[Path], None], pd.DataFrame]:
@@ -31,7 +36,7 @@ def train_depth_model(clips: ClipStore, config: DepthModelConfig) -> tuple[Calla
     frames = read_frames(clips)
     model = build_model(config.model, seed=config.loop.seed)
     result = fit(
-        NanoDepthTask(model, frames, config.loss),
+        DepthModelTask(model, frames, config.loss),
         items=len(frames),
         config=config.loop,
         workdir=Path(config.checkpoint_dir),

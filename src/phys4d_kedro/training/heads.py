@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.training.objectives import masked_smooth_l1, sample_noise_levels
+from phys4d_kedro.training.task import Task
 from phys4d_kedro.world_model.backbones.base import Backbone
 from phys4d_kedro.world_model.heads import (
     DEPTH_CHANNELS,
@@ -123,7 +124,7 @@ def new_heads(backbone: Backbone, labels: LabelReader, kind: str, *, seed: int, 
     return heads
 
 
-class HeadsTask:
+class HeadsTask(Task):
     """Depth and motion losses of the heads, on features of noised latents of the frozen transformer."""
 
     def __init__(
@@ -137,7 +138,7 @@ class HeadsTask:
         depth_weight: float,
         motion_weight: float,
     ) -> None:
-        self.modules: dict[str, torch.nn.Module] = dict(heads)
+        self.modules = dict(heads)
         self.heads = heads
         self.backbone = backbone
         self.latents = latents
@@ -145,6 +146,9 @@ class HeadsTask:
         self.noise_shift = noise_shift
         self.depth_weight = depth_weight
         self.motion_weight = motion_weight
+
+    def describe(self, indices: list[int]) -> list[str]:
+        return [self.labels.clips.ids[index] for index in indices]
 
     def loss(self, indices: list[int], generator: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         depth_head, motion_head = self.heads["depth"], self.heads["motion"]

@@ -8,9 +8,10 @@ import torch
 from tqdm import tqdm
 
 from phys4d_kedro.training.objectives import kl_divergence, reconstruction_loss
+from phys4d_kedro.training.task import Task
 
 
-class AutoencoderTask:
+class AutoencoderTask(Task):
     """Reconstruction of crops, where things move or stand out drawn more often and weighted higher.
 
     Args:

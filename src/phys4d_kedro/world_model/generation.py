@@ -56,7 +56,7 @@ def generate_latents(
 def generate_rgb(backbone: Backbone, requests: Sequence[Request], sampling: SamplingConfig) -> list[Clip]:
     """Clips of RGB and camera, one a request. Raises as `generate_latents` does."""
     latents, _ = generate_latents(backbone, requests, sampling)
-    return _decode(backbone, latents, requests, sampling)
+    return decode_latents(backbone, latents, requests, sampling)
 
 
 def generate_worlds(model: WorldModel, requests: Sequence[Request], sampling: SamplingConfig) -> list[Clip]:
@@ -66,11 +66,16 @@ def generate_worlds(model: WorldModel, requests: Sequence[Request], sampling: Sa
     Raises as `generate_latents` does.
     """
     latents, condition = generate_latents(model.backbone, requests, sampling)
+    return read_worlds(model, decode_latents(model.backbone, latents, requests, sampling), latents, condition)
+
+
+def read_worlds(model: WorldModel, clips: Sequence[Clip], latents: torch.Tensor, condition: Condition) -> list[Clip]:
+    """Clips of `decode_latents` with the depth and motion that the model reads off their latents; `generate_worlds`."""
     worlds = []
-    for i, clip in enumerate(_decode(model.backbone, latents, requests, sampling)):
+    for i, clip in enumerate(clips):
+        assert clip.seed is not None
         alone = Condition(**{name: value[i : i + 1] for name, value in condition.tensors().items()})
-        reading = model.read_latents(latents[i : i + 1], alone, seed=requests[i].seed)
-        worlds.append(model.annotate(clip, reading))
+        worlds.append(model.annotate(clip, model.read_latents(latents[i : i + 1], alone, seed=clip.seed)))
     return worlds
 
 
@@ -114,17 +119,28 @@ def _source(
     sampling: SamplingConfig,
     read_by: str,
 ) -> ClipSource:
-    for request in requests:
-        height, width = request.first_frame.shape[:2]
-        backbone.check_size(frames=request.frames, height=height, width=width)
-    parts = [backbone.fingerprint(*_PARTS), str(backbone.dtype), sampling.model_dump_json(), read_by]
     return ClipSource(
         count=len(requests),
-        fingerprint=hashlib.sha256("\n".join([*parts, *map(Request.identity, requests)]).encode()).hexdigest(),
+        fingerprint=generation_fingerprint(backbone, requests, sampling, read_by),
         make=_Maker(generate, requests, sampling.batch_size),
         description="Generating clips",
         together=sampling.batch_size,
     )
+
+
+def generation_fingerprint(
+    backbone: Backbone, requests: Sequence[Request], sampling: SamplingConfig, read_by: str
+) -> str:
+    """Hash of all that decides what is generated; `read_by` says what reads depth and motion off it.
+
+    Raises:
+        InvalidClipError: the model makes no clips of this size.
+    """
+    for request in requests:
+        height, width = request.first_frame.shape[:2]
+        backbone.check_size(frames=request.frames, height=height, width=width)
+    parts = [backbone.fingerprint(*_PARTS), str(backbone.dtype), sampling.model_dump_json(), read_by]
+    return hashlib.sha256("\n".join([*parts, *map(Request.identity, requests)]).encode()).hexdigest()
 
 
 @dataclass
@@ -143,9 +159,10 @@ class _Maker:
         return self._batch[index]
 
 
-def _decode(
+def decode_latents(
     backbone: Backbone, latents: torch.Tensor, requests: Sequence[Request], sampling: SamplingConfig
 ) -> list[Clip]:
+    """What `generate_latents` made of the requests, as clips of RGB and camera."""
     return [
         Clip(
             clip_id=request.clip_id,

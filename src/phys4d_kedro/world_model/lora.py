@@ -48,6 +48,20 @@ def remove_lora(backbone: Backbone) -> None:
     backbone.transformer.unload_lora()
 
 
+@torch.no_grad()
+def merge_lora(backbone: Backbone) -> None:
+    """Add the adapter to the base's weights, in memory, and take it off: the base is now the adapted model.
+
+    Weights are added in float32 and kept in the base's precision, so in bf16 the smallest changes are rounded away.
+
+    Raises:
+        ConfigurationError: there is no adapter.
+    """
+    for layer in adapted_layers(backbone.transformer).values():
+        layer.get_base_layer().weight.copy_(merged_weight(layer))
+    remove_lora(backbone)
+
+
 def lora_layers(transformer: nn.Module) -> nn.Module:
     """The adapter as a module of its own, which shares its weights with the transformer.
 
@@ -97,11 +111,34 @@ def load_lora_state(transformer: nn.Module, tensors: Mapping[str, torch.Tensor])
     layers.load_state_dict(tensors)
 
 
+def stack_lora(
+    first: Mapping[str, torch.Tensor], first_scale: float, second: Mapping[str, torch.Tensor], second_scale: float
+) -> dict[str, torch.Tensor]:
+    """Two adapters, of the keys of `lora_state`, as one of scale 1 whose rank is the sum of theirs.
+
+    s1 B1 A1 + s2 B2 A2 = [s1 B1, s2 B2] [A1; A2]. The scales, alpha / rank of each, go into B. In a layer that only one
+    of the two adapts, the other's part is zero.
+    """
+    ranks = _rank_of(first), _rank_of(second)
+    stacked: dict[str, torch.Tensor] = {}
+    for key in dict.fromkeys((*first, *second)):
+        axis = 0 if ".lora_A." in key else 1
+        like = first[key] if key in first else second[key]
+        parts = []
+        for state, scale, rank in ((first, first_scale, ranks[0]), (second, second_scale, ranks[1])):
+            shape = [*like.shape]
+            shape[axis] = rank
+            part = state[key].float() if key in state else torch.zeros(shape)
+            parts.append(part.to(like.device) * (scale if axis else 1))
+        stacked[key] = torch.cat(parts, axis)
+    return stacked
+
+
 @contextmanager
 def without_lora(backbone: Backbone) -> Iterator[None]:
     """The base model, for reference passes: the adapter, if there is one, is off inside and then as it was."""
     transformer = backbone.transformer
-    layers = list(adapted_layers(transformer).values()) if _has_adapter(transformer) else []
+    layers = list(adapted_layers(transformer).values()) if has_lora(transformer) else []
     off = [layer.disable_adapters for layer in layers]
     # peft freezes an adapter that it turns off, and thaws it when it turns it on.
     trainable = [(parameter, parameter.requires_grad) for layer in layers for parameter in layer.parameters()]
@@ -129,19 +166,20 @@ def inject(transformer: Any, *, seed: int, **options: Any) -> None:
     _maybe_remove_and_reapply_group_offloading(transformer)  # its hooks know only the layers that were there
 
 
-def _has_adapter(transformer: Any) -> bool:
+def has_lora(transformer: Any) -> bool:
+    """Whether there is an adapter, on or off."""
     return bool(getattr(transformer, "peft_config", None))
 
 
 def refuse_second(transformer: Any) -> None:
     """Raise ConfigurationError where there is an adapter."""
-    if _has_adapter(transformer):
+    if has_lora(transformer):
         raise ConfigurationError("the backbone has a LoRA adapter already: remove_lora takes it off")
 
 
 def adapted_layers(transformer: Any) -> dict[str, Any]:
     """peft's layers by their path. Raises ConfigurationError where there are none."""
-    if not _has_adapter(transformer):
+    if not has_lora(transformer):
         raise ConfigurationError("the backbone has no LoRA adapter: add_lora makes one, load_lora reads one")
     from peft.tuners.lora import LoraLayer
 
@@ -162,8 +200,16 @@ def merged_weight(layer: Any) -> torch.Tensor:
 
 
 def linear_layers(transformer: Any) -> dict[str, nn.Linear]:
-    """Every linear layer by its path."""
-    return {path: module for path, module in transformer.named_modules() if isinstance(module, nn.Linear)}
+    """Every linear layer of the base by its path, adapted or not."""
+    return {
+        path.removesuffix(".base_layer"): module
+        for path, module in transformer.named_modules()
+        if isinstance(module, nn.Linear) and ".lora_" not in path
+    }
+
+
+def _rank_of(state: Mapping[str, torch.Tensor]) -> int:
+    return len(next(value for key, value in state.items() if ".lora_A." in key))
 
 
 def _check_targets(transformer: Any, targets: list[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +17,15 @@ from phys4d_kedro.world_model.lora import (
     adapted_layers,
     adapter_scale,
     first_of,
+    has_lora,
     inject,
     linear_layers,
     load_lora_state,
     lora_state,
     merged_weight,
     refuse_second,
+    remove_lora,
+    stack_lora,
 )
 from phys4d_kedro.world_model.model_card import ModelCard, write_model_card
 
@@ -42,16 +46,26 @@ def save_lora(backbone: Backbone, folder: Path, *, card: ModelCard) -> None:
         ConfigurationError: there is no adapter.
         CheckpointError: the backbone's pipeline has no LoRA.
     """
+    _write(backbone, _Adapter(lora_state(backbone.transformer), *adapter_scale(backbone.transformer)), folder, card)
+
+
+def save_stacked_lora(backbone: Backbone, first: Path, folder: Path, *, card: ModelCard) -> None:
+    """Write, as `save_lora` does, one adapter of the original base that does what two after each other do.
+
+    Args:
+        backbone: has the second adapter, trained on the base with the first one merged into it (`merge_lora`).
+        first: the folder of the first adapter.
+
+    Raises:
+        ConfigurationError: there is no adapter.
+        CheckpointError: the first adapter cannot be read, or the backbone's pipeline has no LoRA.
+    """
     transformer = backbone.transformer
-    layers, (rank, alpha) = adapted_layers(transformer), adapter_scale(transformer)
-    pipeline = _pipeline_class(backbone.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    pipeline.save_lora_weights(
-        folder,
-        transformer_lora_layers={key: value.cpu().contiguous() for key, value in lora_state(transformer).items()},
-        transformer_lora_adapter_metadata={"r": rank, "lora_alpha": alpha, "target_modules": sorted(layers)},
-    )
-    _write_card(backbone, folder, card, kind="adapter", method=f"A LoRA adapter of rank {rank}, alpha {alpha}")
+    second = _Adapter(lora_state(transformer), *adapter_scale(transformer))
+    below = _read(first, transformer)
+    stacked = stack_lora(below.tensors, below.alpha / below.rank, second.tensors, second.alpha / second.rank)
+    rank = below.rank + second.rank
+    _write(backbone, _Adapter(stacked, rank, alpha=rank), folder, card)
 
 
 def load_lora(backbone: Backbone, folder: Path) -> None:
@@ -63,20 +77,21 @@ def load_lora(backbone: Backbone, folder: Path) -> None:
         ConfigurationError: there is an adapter already.
         CheckpointError: the file is missing, damaged or of another model; the backbone is as it was.
     """
-    transformer, path = backbone.transformer, folder / WEIGHTS
-    refuse_second(transformer)
-    tensors, settings = _read_file(path)
-    rank = _check_fit(tensors, transformer, path)
-    odd = [name for name in _SCALED_OTHERWISE if settings.get(name)]
-    odd += ["r"] if settings.get("r", rank) != rank else []
-    if odd:
-        raise CheckpointError(
-            f"{path} has settings in its metadata that are not taken here, {first_of(odd)}: an adapter has one rank, "
-            f"that of its tensors, and one alpha; merge this one into the base with diffusers' fuse_lora"
-        )
-    targets = sorted({_layer_of(key) for key in tensors})
-    inject(transformer, seed=0, r=rank, lora_alpha=settings.get("lora_alpha", rank), target_modules=targets)
-    load_lora_state(transformer, tensors)
+    refuse_second(backbone.transformer)
+    _put_on(backbone, _read(folder, backbone.transformer))
+
+
+def switch_lora(backbone: Backbone, folder: Path | None) -> None:
+    """Take off the adapter that the backbone has, if any, and put on that of a folder, if one is given.
+
+    Raises:
+        CheckpointError: as `load_lora`; the backbone is as it was.
+    """
+    adapter = _read(folder, backbone.transformer) if folder else None
+    if has_lora(backbone.transformer):
+        remove_lora(backbone)
+    if adapter:
+        _put_on(backbone, adapter)
 
 
 def export_merged(backbone: Backbone, folder: Path, *, card: ModelCard) -> None:
@@ -115,6 +130,54 @@ def _merged(transformer: Any) -> Any:
         merged = type(transformer).from_config(config)
     merged.load_state_dict(tensors, assign=True)
     return merged
+
+
+@dataclass(frozen=True)
+class _Adapter:
+    """Weights by the keys of `lora_state`, and the two numbers that scale them."""
+
+    tensors: dict[str, torch.Tensor]
+    rank: int
+    alpha: int
+
+    @property
+    def targets(self) -> list[str]:
+        """The layers that it adapts."""
+        return sorted({_layer_of(key) for key in self.tensors})
+
+
+def _write(backbone: Backbone, adapter: _Adapter, folder: Path, card: ModelCard) -> None:
+    pipeline = _pipeline_class(backbone.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"r": adapter.rank, "lora_alpha": adapter.alpha, "target_modules": adapter.targets}
+    pipeline.save_lora_weights(
+        folder,
+        transformer_lora_layers={key: value.cpu().contiguous() for key, value in adapter.tensors.items()},
+        transformer_lora_adapter_metadata=settings,
+    )
+    method = f"A LoRA adapter of rank {adapter.rank}, alpha {adapter.alpha}"
+    _write_card(backbone, folder, card, kind="adapter", method=method)
+
+
+def _read(folder: Path, transformer: Any) -> _Adapter:
+    """The adapter of a folder, if it fits the transformer. Raises CheckpointError."""
+    path = folder / WEIGHTS
+    tensors, settings = _read_file(path)
+    rank = _check_fit(tensors, transformer, path)
+    odd = [name for name in _SCALED_OTHERWISE if settings.get(name)]
+    odd += ["r"] if settings.get("r", rank) != rank else []
+    if odd:
+        raise CheckpointError(
+            f"{path} has settings in its metadata that are not taken here, {first_of(odd)}: an adapter has one rank, "
+            f"that of its tensors, and one alpha; merge this one into the base with diffusers' fuse_lora"
+        )
+    return _Adapter(tensors, rank, settings.get("lora_alpha", rank))
+
+
+def _put_on(backbone: Backbone, adapter: _Adapter) -> None:
+    """Give a backbone without adapter this one."""
+    inject(backbone.transformer, seed=0, r=adapter.rank, lora_alpha=adapter.alpha, target_modules=adapter.targets)
+    load_lora_state(backbone.transformer, adapter.tensors)
 
 
 def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

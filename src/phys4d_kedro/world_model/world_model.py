@@ -12,6 +12,8 @@ from phys4d_kedro.world_model.backbones import load_backbone
 from phys4d_kedro.world_model.backbones.base import Backbone, Condition, Prediction
 from phys4d_kedro.world_model.config import LoadingConfig
 from phys4d_kedro.world_model.heads import Head, decode_depth, decode_motion, load_head
+from phys4d_kedro.world_model.lora_files import switch_lora
+from phys4d_kedro.world_model.stage_folders import adapter_folder
 
 
 class WorldModel:
@@ -31,22 +33,30 @@ class WorldModel:
     def load(
         cls,
         backbone_dir: str | Path,
-        heads_dir: Path,
+        stage_dir: Path,
         *,
         noise_level: float,
         loading: LoadingConfig | None = None,
     ) -> "WorldModel":
-        """A backbone folder or hub id, and a folder that holds the heads `depth` and `motion`.
+        """A backbone folder or hub id, and the folder of one seed of a stage (see `stage_folders`).
 
         Raises:
-            CheckpointError: a folder is missing or partial, or the heads belong to another backbone.
+            CheckpointError: a folder is missing or partial, or the heads or the adapter belong to another backbone.
         """
         backbone = load_backbone(backbone_dir, loading)
-        return cls(backbone, *_load_heads(heads_dir, backbone), noise_level=noise_level)
+        heads = _load_heads(stage_dir, backbone)
+        switch_lora(backbone, adapter_folder(stage_dir))
+        return cls(backbone, *heads, noise_level=noise_level)
 
-    def with_heads(self, heads_dir: Path) -> "WorldModel":
-        """The same backbone, held once, with other heads. Raises as `load` does."""
-        return WorldModel(self.backbone, *_load_heads(heads_dir, self.backbone), noise_level=self.noise_level)
+    def with_stage(self, stage_dir: Path) -> "WorldModel":
+        """The same backbone with the heads and the adapter of another stage, or of another seed.
+
+        The backbone is held once: where the adapter changes, this model is not to be used any more. Raises as `load`
+        does; this model is as it was then.
+        """
+        heads = _load_heads(stage_dir, self.backbone)
+        switch_lora(self.backbone, adapter_folder(stage_dir))
+        return WorldModel(self.backbone, *heads, noise_level=self.noise_level)
 
     def perceive(self, clip: Clip, *, seed: int) -> Clip:
         """The clip with predicted depth (T, H, W; metres), motion (T-1, H, W, 3) and motion_valid.

@@ -25,11 +25,11 @@ def fit_baselines(
 ) -> Callable[[Path], None]:
     """Learn median depths and a ridge regression on the backbone's features from the labelled clips."""
     from phys4d_kedro.evaluation import baselines
-    from phys4d_kedro.evaluation.predictors import head_folders
     from phys4d_kedro.evaluation.reading import Reader
+    from phys4d_kedro.world_model.stage_folders import seed_folders
     from phys4d_kedro.world_model.world_model import WorldModel
 
-    first = next(iter(head_folders(heads).values()))
+    first = next(iter(seed_folders(heads).values()))
     model = WorldModel.load(backbone, first, noise_level=parameters.noise_level, loading=loading)
     return baselines.fit_baselines(
         clips,
@@ -55,10 +55,11 @@ def score_predictors(
     """Score the heads of every seed, the baselines and the estimators against exact annotations, and keep examples."""
     from phys4d_kedro.evaluation import evaluate
     from phys4d_kedro.evaluation.baselines import Baselines
-    from phys4d_kedro.evaluation.predictors import ExactPredictor, head_folders, make_predictors
+    from phys4d_kedro.evaluation.predictors import ExactPredictor, make_predictors
+    from phys4d_kedro.world_model.stage_folders import seed_folders
     from phys4d_kedro.world_model.world_model import WorldModel
 
-    folders = head_folders(heads)
+    folders = seed_folders(heads)
     model = WorldModel.load(backbone, next(iter(folders.values())), noise_level=parameters.noise_level, loading=loading)
     predictors = make_predictors(
         model,

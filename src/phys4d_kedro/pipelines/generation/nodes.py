@@ -17,15 +17,15 @@ def generate_clips(
 ) -> ClipSource:
     """Generate clips of held-out first frames and prompts, and of images of one's own, batch by batch."""
     from phys4d_kedro.evaluation.evaluate import choose_examples
-    from phys4d_kedro.evaluation.predictors import head_folders
     from phys4d_kedro.world_model.generation import world_source
     from phys4d_kedro.world_model.requests import read_images, requests_like
+    from phys4d_kedro.world_model.stage_folders import seed_folders
 
     samples = range(parameters.seed, parameters.seed + parameters.samples)
     shown = heldout.subset(choose_examples(heldout, parameters.clips))
     return world_source(
         backbone,
-        next(iter(head_folders(heads).values())),
+        next(iter(seed_folders(heads).values())),
         [*read_images(parameters, samples), *requests_like(shown, samples)],
         parameters.sampling,
         noise_level=parameters.noise_level,

@@ -9,7 +9,7 @@ own timesteps.
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 
@@ -41,6 +41,10 @@ class Condition:
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in named.items() if value is not None}
 
+    def rows(self, indices: list[int]) -> "Condition":
+        """Those of some of the videos, in this order; the inverse of `stack`."""
+        return Condition(**{name: value[indices] for name, value in self.tensors().items()})
+
     @staticmethod
     def stack(parts: "list[Condition]") -> "Condition":
         """Several conditions of one kind as one batch."""
@@ -68,13 +72,24 @@ class Prediction:
         return self.layers[-1]
 
 
+class Mixture(NamedTuple):
+    """What latents x at a noise level are made of: x = signal x_0 + spread n; both (B,)."""
+
+    signal: torch.Tensor
+    spread: torch.Tensor
+
+
 class Stepper(Protocol):
-    """A sampler's way through the noise levels: `levels` falls, one a step; `step` takes the latents to the next."""
+    """A sampler's way through the noise levels: `levels` falls, one a step; `step` takes the latents to the next.
+
+    `next_levels`: where each step arrives, at last at 0 or 0.001; in some families not quite where the next one starts.
+    """
 
     levels: list[float]
+    next_levels: list[float]
 
     def step(self, output: torch.Tensor, index: int, latents: torch.Tensor) -> torch.Tensor:
-        """Latents (B, C, t, h, w) at the level after `levels[index]`, from those at it and the transformer's output."""
+        """Latents (B, C, t, h, w) at `next_levels[index]`, from those at it and the transformer's output."""
         ...
 
 
@@ -144,6 +159,10 @@ class Backbone(Protocol):
         """(B, T, H, W, 3) uint8 -> normalised latents (B, C, t, h, w) float32, without sampling noise."""
         ...
 
+    def decode_pixels(self, latents: torch.Tensor) -> torch.Tensor:
+        """Normalised latents (B, C, t, h, w) -> pixels (B, 3, T, H, W) float32, about [-1, 1]; differentiable."""
+        ...
+
     def decode_video(self, latents: torch.Tensor) -> torch.Tensor:
         """Normalised latents (B, C, t, h, w) -> (B, T, H, W, 3) uint8."""
         ...
@@ -162,6 +181,10 @@ class Backbone(Protocol):
 
     def place_given(self, latents: torch.Tensor, condition: Condition) -> torch.Tensor:
         """The latents with the frames that are given in the place of noise put there; else as they are."""
+        ...
+
+    def mixture(self, noise_level: torch.Tensor) -> Mixture:
+        """How much of the clip and of noise there is in noised latents at levels (B,)."""
         ...
 
     def add_noise(

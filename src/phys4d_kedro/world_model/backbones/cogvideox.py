@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import torch
 
 from phys4d_kedro.errors import CheckpointError, InvalidClipError
-from phys4d_kedro.world_model.backbones.base import Condition, Prediction
+from phys4d_kedro.world_model.backbones.base import Condition, Mixture, Prediction
 from phys4d_kedro.world_model.backbones.pretrained import TIMESTEPS, PretrainedBackbone, per_clip, to_pixels, to_rgb
 from phys4d_kedro.world_model.backbones.taps import taps
 from phys4d_kedro.world_model.config import LoadingConfig
@@ -139,9 +139,14 @@ class CogVideoXBackbone(PretrainedBackbone):
     def encode_video(self, rgb: torch.Tensor) -> torch.Tensor:
         return self._encode(rgb) * float(self.vae.config.scaling_factor)
 
+    def decode_pixels(self, latents: torch.Tensor) -> torch.Tensor:
+        scaled = latents.to(self.device, self.dtype) / self.vae.config.scaling_factor
+        pixels: torch.Tensor = self.vae.decode(scaled).sample
+        return pixels.float()
+
     @torch.no_grad()
     def decode_video(self, latents: torch.Tensor) -> torch.Tensor:
-        return to_rgb(self.vae.decode(latents.to(self.device, self.dtype) / self.vae.config.scaling_factor).sample)
+        return to_rgb(self.decode_pixels(latents))
 
     @torch.no_grad()
     def encode_condition(self, prompts: list[str], rgb: torch.Tensor | None, *, frames: int) -> Condition:
@@ -165,6 +170,10 @@ class CogVideoXBackbone(PretrainedBackbone):
 
     def place_given(self, latents: torch.Tensor, condition: Condition) -> torch.Tensor:
         return latents
+
+    def mixture(self, noise_level: torch.Tensor) -> Mixture:
+        alphas = self._alphas[_steps(noise_level.to(self.device))]
+        return Mixture(alphas.sqrt(), (1 - alphas).sqrt())
 
     def add_noise(
         self, latents: torch.Tensor, noise: torch.Tensor, noise_level: torch.Tensor, condition: Condition
@@ -218,8 +227,8 @@ class CogVideoXBackbone(PretrainedBackbone):
 
     def _mixture(self, noise_level: torch.Tensor, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """sqrt(a) and sqrt(1 - a) at levels (B,), shaped to go with the latents."""
-        alphas = self._alphas[_steps(noise_level.to(self.device))]
-        return per_clip(alphas.sqrt(), latents), per_clip((1 - alphas).sqrt(), latents)
+        signal, spread = self.mixture(noise_level)
+        return per_clip(signal, latents), per_clip(spread, latents)
 
     def _encode(self, rgb: torch.Tensor) -> torch.Tensor:
         """(B, T, H, W, 3) uint8 -> unscaled latents, float32."""
@@ -263,6 +272,10 @@ class _CogVideoXStepper:
         self.scheduler = scheduler
         self.timesteps = [int(k) for k in scheduler.timesteps]
         self.levels = [(k + 1) / TIMESTEPS for k in self.timesteps]
+        # Both schedulers go down by a constant stride, which does not meet every timestep of theirs.
+        stride = TIMESTEPS // steps
+        last = 0 if scheduler.config.set_alpha_to_one else 1
+        self.next_levels = [max(k + 1 - stride, last) / TIMESTEPS for k in self.timesteps]
         self._generators = generators
         self._is_multistep = isinstance(scheduler, CogVideoXDPMScheduler)
         self._last_clean: torch.Tensor | None = None

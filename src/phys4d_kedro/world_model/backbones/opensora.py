@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import torch
 
 from phys4d_kedro.errors import InvalidClipError
-from phys4d_kedro.world_model.backbones.base import Condition, Prediction
+from phys4d_kedro.world_model.backbones.base import Condition, Mixture, Prediction
 from phys4d_kedro.world_model.backbones.pretrained import TIMESTEPS, PretrainedBackbone, per_clip, to_pixels, to_rgb
 from phys4d_kedro.world_model.backbones.taps import taps
 from phys4d_kedro.world_model.opensora.autoencoder import OpenSoraAutoencoder
@@ -121,11 +121,15 @@ class OpenSoraBackbone(PretrainedBackbone):
         latents: torch.Tensor = self.vae.encode(to_pixels(rgb, self.device, self.dtype)).latent_dist.mode()
         return latents.float()
 
-    @torch.no_grad()
-    def decode_video(self, latents: torch.Tensor) -> torch.Tensor:
+    def decode_pixels(self, latents: torch.Tensor) -> torch.Tensor:
         chunks, rest = divmod(latents.shape[2], self._sizes.latent_frames(self._chunk))
         frames = chunks * self._chunk + (1 + self.temporal_compression * (rest - 1) if rest else 0)
-        return to_rgb(self.vae.decode(latents.to(self.device, self.dtype), num_frames=frames).sample)
+        pixels: torch.Tensor = self.vae.decode(latents.to(self.device, self.dtype), num_frames=frames).sample
+        return pixels.float()
+
+    @torch.no_grad()
+    def decode_video(self, latents: torch.Tensor) -> torch.Tensor:
+        return to_rgb(self.decode_pixels(latents))
 
     @torch.no_grad()
     def encode_condition(self, prompts: list[str], rgb: torch.Tensor | None, *, frames: int) -> Condition:
@@ -147,6 +151,9 @@ class OpenSoraBackbone(PretrainedBackbone):
 
     def place_given(self, latents: torch.Tensor, condition: Condition) -> torch.Tensor:
         return place_first(latents, condition.frames)
+
+    def mixture(self, noise_level: torch.Tensor) -> Mixture:
+        return Mixture(1 - noise_level, noise_level)
 
     def add_noise(
         self, latents: torch.Tensor, noise: torch.Tensor, noise_level: torch.Tensor, condition: Condition
@@ -220,6 +227,7 @@ class _OpenSoraStepper:
     def __init__(self, scheduler: OpenSoraScheduler) -> None:
         self.scheduler = scheduler
         self.levels = [float(timestep) / TIMESTEPS for timestep in scheduler.timesteps]
+        self.next_levels = [*self.levels[1:], 0.0]
 
     def step(self, output: torch.Tensor, index: int, latents: torch.Tensor) -> torch.Tensor:
         stepped: torch.Tensor = self.scheduler.step(

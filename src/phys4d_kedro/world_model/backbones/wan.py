@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 
 from phys4d_kedro.errors import CheckpointError, InvalidClipError
-from phys4d_kedro.world_model.backbones.base import Condition, Prediction
+from phys4d_kedro.world_model.backbones.base import Condition, Mixture, Prediction
 from phys4d_kedro.world_model.backbones.pretrained import TIMESTEPS, PretrainedBackbone, per_clip, to_pixels, to_rgb
 from phys4d_kedro.world_model.backbones.taps import taps
 from phys4d_kedro.world_model.config import LoadingConfig
@@ -133,10 +133,14 @@ class WanBackbone(PretrainedBackbone):
     def encode_video(self, rgb: torch.Tensor) -> torch.Tensor:
         return self._encode(to_pixels(rgb, self.device, self.dtype))
 
+    def decode_pixels(self, latents: torch.Tensor) -> torch.Tensor:
+        mean, std = self._latent_statistics()
+        pixels: torch.Tensor = self.vae.decode(latents.to(self.device, self.dtype) * std + mean).sample
+        return pixels.float()
+
     @torch.no_grad()
     def decode_video(self, latents: torch.Tensor) -> torch.Tensor:
-        mean, std = self._latent_statistics()
-        return to_rgb(self.vae.decode(latents.to(self.device, self.dtype) * std + mean).sample)
+        return to_rgb(self.decode_pixels(latents))
 
     @torch.no_grad()
     def encode_condition(self, prompts: list[str], rgb: torch.Tensor | None, *, frames: int) -> Condition:
@@ -170,6 +174,9 @@ class WanBackbone(PretrainedBackbone):
             return latents
         given = condition.frames.to(latents)
         return torch.cat([given, latents[:, :, given.shape[2] :]], 2)
+
+    def mixture(self, noise_level: torch.Tensor) -> Mixture:
+        return Mixture(1 - noise_level, noise_level)
 
     def add_noise(
         self, latents: torch.Tensor, noise: torch.Tensor, noise_level: torch.Tensor, condition: Condition
@@ -264,6 +271,7 @@ class _WanStepper:
         scheduler.set_timesteps(steps, device=device)
         self.scheduler = scheduler
         self.levels = [float(t) / TIMESTEPS for t in scheduler.timesteps]
+        self.next_levels = [*self.levels[1:], 0.0]
 
     def step(self, output: torch.Tensor, index: int, latents: torch.Tensor) -> torch.Tensor:
         return self.scheduler.step(output, self.scheduler.timesteps[index], latents, return_dict=False)[0]
