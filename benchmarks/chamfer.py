@@ -36,8 +36,12 @@ def main() -> None:
     result = {"torch": torch.__version__, "rows": rows}
     FILE.write_text(json.dumps(result, indent=2) + "\n")
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    lines = [[row[c] if isinstance(row.get(c, ""), str | int) else number(row[c]) for c in columns] for row in rows]
-    print(markdown(columns, [["" if v is None else v for v in line] for line in lines]))
+    print(markdown(columns, [[entry(row.get(column, "")) for column in columns] for row in rows]))
+
+
+def entry(value: str | float) -> str:
+    """A table's cell: three digits of what was measured, anything else as it is."""
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def measure(kind: str, frames: int, count: int) -> dict[str, Any]:

@@ -205,7 +205,7 @@ def test_the_gradient_is_the_analytic_policy_gradient(noise: NoiseConfig) -> Non
 
 
 STEPS, TRAINED, GROUPS, MEMBERS = 6, 4, 4, 12
-UPDATES, WARMUP = 60, 40  # of the policy; of the value head alone before it, whose early errors mislead the policy
+UPDATES, WARMUP = 100, 40  # of the policy; of the value head alone before it, whose early errors mislead the policy
 
 
 def train(seed: int, *, noise: NoiseConfig, with_value: bool) -> tuple[float, float]:
@@ -218,7 +218,7 @@ def train(seed: int, *, noise: NoiseConfig, with_value: bool) -> tuple[float, fl
     backbone = GaussianBackbone(weight=-0.5, bias=0.0, std=0.05)
     context = torch.linspace(-1, 1, GROUPS).repeat_interleave(MEMBERS)
     text, wanted = contexts(context.tolist()), 1.5 * context + 0.5
-    head = ValueHead(feature_dim=3, hidden_dim=16)
+    head = ValueHead(feature_dim=4, hidden_dim=16)
     policy = torch.optim.Adam(backbone.transformer.parameters(), lr=0.05)
     critic = torch.optim.Adam(head.parameters(), lr=0.02)
 

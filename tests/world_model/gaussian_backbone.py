@@ -69,7 +69,8 @@ class GaussianBackbone:
         if not features:
             return Prediction(output)
         context = condition.text[:, :1, 0, None, None, None].expand_as(noisy)
-        tokens = torch.stack([noisy, context, torch.ones_like(noisy)], -1)[:, 0]
+        # Numbers that stand out, so that a norm over the four leaves what the others are.
+        tokens = torch.stack([noisy, context, torch.full_like(noisy, 6), torch.full_like(noisy, -6)], -1)[:, 0]
         return Prediction(output, (tokens,))
 
     def to_clean(self, noisy: torch.Tensor, output: torch.Tensor, noise_level: torch.Tensor) -> torch.Tensor:
