@@ -19,11 +19,12 @@ from pretrain_step import ROUNDS, STEPS, loop, make_clips, timed
 
 from phys4d_kedro.training.config import BackboneConfig, PretrainConfig
 from phys4d_kedro.training.heads import LabelReader, new_heads
-from phys4d_kedro.training.objectives import denoising_loss, masked_smooth_l1
+from phys4d_kedro.training.objectives import masked_smooth_l1
 from phys4d_kedro.training.sft_config import SftConfig
 from phys4d_kedro.training.sft_task import LabelledLatents, SftTask
 from phys4d_kedro.training.warp_loss import warp_consistency
 from phys4d_kedro.world_model.backbones import load_backbone
+from phys4d_kedro.world_model.denoising import denoising_loss
 from phys4d_kedro.world_model.latents import LatentCache
 from phys4d_kedro.world_model.lora import add_lora
 from phys4d_kedro.world_model.nano import build_nano

@@ -95,8 +95,8 @@ def test_imports_point_down() -> None:
     levels = (
         ("pipelines", "datasets"),
         ("reporting",),
-        ("evaluation",),
         ("training",),
+        ("evaluation",),
         ("world_model", "simulation", "perception", "ingestion"),
         ("geometry", "clips"),
     )

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from phys4d_kedro.evaluation.ridge import NormalEquations, RidgeFit, RidgeHeads
-from phys4d_kedro.training.heads import Labels
 from phys4d_kedro.world_model.heads import encode_depth, encode_motion
+from phys4d_kedro.world_model.labels import Labels
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.3])

@@ -12,11 +12,15 @@ from factories import make_clip
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.evaluation.comparison import COLUMNS, GENERATION, PERCEPTION, summarise_comparison
 from phys4d_kedro.evaluation.statistics import summarise_scores
 
 SCENES = ("ball_ramp", "block_domino")
 # Mean value of each predictor: AbsRel, end-point error (`pixel_median` has none).
 LEVELS = {"heads": (0.1, 0.5), "constant_median": (0.4, 1.0), "pixel_median": (0.05, None), "exact": (0.0, 0.0)}
+
+# Values of the three stages that are there: the error of a training and clip is a tenth more with each seed and clip.
+STAGE_LEVELS = {"stage1": 2.0, "sft": 1.0, "rl": 1.0}
 
 
 def clip(index: int) -> Clip:
@@ -88,6 +92,20 @@ def metrics(table: pd.DataFrame) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def comparison() -> dict[str, Any]:
+    """Two metrics of clips, one that is better when higher, and one of all clips."""
+    rows: list[tuple[Any, ...]] = []
+    for stage, level in STAGE_LEVELS.items():
+        for seed in (0, 1):
+            values = {(PERCEPTION, "epe_objects"): level, (GENERATION, "psnr"): 20 - level}
+            for (kind, metric), value in values.items():
+                rows += [(kind, stage, seed, None, f"c{i}", "s", metric, value + (seed + i) / 10) for i in range(4)]
+            rows.append((GENERATION, stage, seed, 0, None, None, "frechet", level))
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64", "sample": "Int64"})
+    return summarise_comparison(table, resamples=50, seed=0)
+
+
+@pytest.fixture(scope="session")
 def histories() -> list[pd.DataFrame]:
     """Losses of two stages."""
     steps = np.arange(10, 1010, 10)
@@ -95,6 +113,19 @@ def histories() -> list[pd.DataFrame]:
         pd.DataFrame({"stage": stage, "seed": seed, "step": steps, "loss": 1 / steps})
         for stage, seed in (("transformer", 0), ("pretrain", 0), ("pretrain", 1))
     ]
+
+
+@pytest.fixture(scope="session")
+def rewards() -> pd.DataFrame:
+    """Validations of two policies: the judged reward rises, the independent one does not."""
+    steps = [2, 4, 6]
+    return pd.concat(
+        [
+            pd.DataFrame({"seed": seed, "step": steps, "reward": [-1.0, -0.8, -0.6], "independent": [-1.2, -1.2, -1.3]})
+            for seed in (0, 1)
+        ],
+        ignore_index=True,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -4,36 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import MissingAnnotationError
-from phys4d_kedro.evaluation.comparison import COLUMNS, GENERATION, PERCEPTION, summarise_comparison
 from phys4d_kedro.reporting.comparison import (
     comparison_margins,
     comparison_section,
     comparison_table,
     draw_worlds,
 )
-
-# Values of the three stages that are there: the error of a training and clip is a tenth more with each seed and clip.
-LEVELS = {"stage1": 2.0, "sft": 1.0, "rl": 1.0}
-
-
-@pytest.fixture(scope="module")
-def comparison() -> dict[str, Any]:
-    """Two metrics of clips, one that is better when higher, and one of all clips."""
-    rows: list[tuple[Any, ...]] = []
-    for stage, level in LEVELS.items():
-        for seed in (0, 1):
-            values = {(PERCEPTION, "epe_objects"): level, (GENERATION, "psnr"): 20 - level}
-            for (kind, metric), value in values.items():
-                rows += [(kind, stage, seed, None, f"c{i}", "s", metric, value + (seed + i) / 10) for i in range(4)]
-            rows.append((GENERATION, stage, seed, 0, None, None, "frechet", level))
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64", "sample": "Int64"})
-    return summarise_comparison(table, resamples=50, seed=0)
 
 
 def test_the_table_has_a_row_a_metric_and_the_best_in_bold(comparison: dict[str, Any]) -> None:

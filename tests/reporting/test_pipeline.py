@@ -13,17 +13,22 @@ from kedro_datasets.plotly import JSONDataset as FigureDataset
 from PIL import Image
 
 from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.reporting.comparison import comparison_margins
 
 HISTORIES = ("autoencoder_history", "transformer_history", "pretrain_history")
+LATER = ("sft_history", "appearance_control_history")
 
 
 @pytest.mark.slow
 def test_pipeline_writes_report_sheets_and_figures(
+    *,
     project: Path,
     kedro: Callable[..., subprocess.CompletedProcess[str]],
     sets: dict[str, ClipStore],
     predictions: ClipStore,
     evaluation: tuple[pd.DataFrame, dict[str, Any], list[pd.DataFrame]],
+    rewards: pd.DataFrame,
+    comparison: dict[str, Any],
 ) -> None:
     data = project / "data"
     for folder, store in (
@@ -40,7 +45,12 @@ def test_pipeline_writes_report_sheets_and_figures(
     (project / "metrics").mkdir()
     for name, history in zip(HISTORIES, histories, strict=True):
         history.to_csv(project / f"metrics/{name}.csv", index=False)
+    for name in LATER:
+        histories[-1].assign(stage=name.removesuffix("_history")).to_csv(project / f"metrics/{name}.csv", index=False)
+    rewards.to_csv(project / "metrics/rl_validation.csv", index=False)
     JSONDataset(filepath=project / "metrics/evaluation.json").save(metrics)
+    JSONDataset(filepath=project / "metrics/comparison.json").save(comparison)
+    FigureDataset(filepath=data / "08_reporting/figures/comparison_margins.json").save(comparison_margins(comparison))
 
     result = kedro("run", "--pipeline=reporting", "--params=reporting.examples=2")
 
@@ -51,7 +61,7 @@ def test_pipeline_writes_report_sheets_and_figures(
     assert [sheet.stem for sheet in sheets] == sets["heldout"].ids[:2]
     assert Image.open(sheets[0]).width > 500
     figures = sorted((reporting / "figures").glob("*.json"))
-    assert len(figures) == 7
+    assert len(figures) == 9
     assert all(FigureDataset(filepath=figure).preview()["data"] for figure in figures)
     durations = JSONDataset(filepath=reporting / "node_durations.json").load()
     assert "write_report_node" in durations

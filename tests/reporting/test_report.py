@@ -16,6 +16,7 @@ import pytest
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.statistics import summarise_scores
 from phys4d_kedro.pipelines.reporting import nodes
+from phys4d_kedro.reporting.comparison import comparison_margins
 from phys4d_kedro.reporting.config import ReportingConfig
 from phys4d_kedro.reporting.examples import make_example
 from phys4d_kedro.reporting.report import make_sprite
@@ -34,6 +35,7 @@ FIGURES = (
     "depth_by_scene",
     "motion_by_scene",
     "loss_curves",
+    "reward_curves",
     "clips_per_scene",
     "depth_distribution",
 )
@@ -41,16 +43,21 @@ FIGURES = (
 
 @pytest.fixture(scope="session")
 def page(
+    *,
     table: pd.DataFrame,
     metrics: dict[str, Any],
     sets: dict[str, ClipStore],
     predictions: ClipStore,
     histories: list[pd.DataFrame],
+    rewards: pd.DataFrame,
+    comparison: dict[str, Any],
 ) -> str:
     """The report, made by the pipeline's own nodes."""
     comparisons = nodes.plot_results(metrics, table, PARAMETERS)
     overview = nodes.plot_clips(**sets, parameters=PARAMETERS)
-    figures = dict(zip(FIGURES, (*comparisons, nodes.plot_training(*histories), *overview), strict=True))
+    training = nodes.plot_training(*histories), nodes.plot_rewards(rewards)
+    figures = dict(zip(FIGURES, (*comparisons, *training, *overview), strict=True))
+    figures["comparison_margins"] = comparison_margins(comparison)
     facts = nodes.collect_facts(
         **sets,
         table=table,
@@ -58,7 +65,15 @@ def page(
         parameters=PARAMETERS,
     )
     facts = json.loads(json.dumps(facts))  # it passes through a file
-    return nodes.write_report(metrics, sets["heldout"], predictions, facts, PARAMETERS, **figures)
+    return nodes.write_report(
+        metrics=metrics,
+        comparison=json.loads(json.dumps(comparison)),
+        heldout=sets["heldout"],
+        predictions=predictions,
+        facts=facts,
+        parameters=PARAMETERS,
+        **figures,
+    )
 
 
 @pytest.fixture
@@ -88,7 +103,7 @@ def test_page_has_every_figure_and_clip(page: str) -> None:
     content = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.DOTALL)
     assert content is not None
     figures = json.loads(content[1])
-    assert set(figures) == set(FIGURES)
+    assert set(figures) == {*FIGURES, "comparison_margins"}
     assert all(figure["data"] for figure in figures.values())
     assert [key for key in FIGURES if f'data-figure="{key}"' in page] == list(FIGURES)
     assert page.count('class="player"') == 2

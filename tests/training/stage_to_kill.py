@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load
 
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.perception.config import PseudoLabelConfig
@@ -54,7 +55,7 @@ def main(stage: str, inputs: Path, folder: Path) -> None:
         if killed_after(delay, lambda: run(stage, inputs, folder / "killed")):
             kills.append(delay)
         else:  # it was done: another one takes the other kills
-            if files_of(folder / "killed" / "model") != files_of(folder / "undisturbed" / "model"):
+            if content_of(folder / "killed" / "model") != content_of(folder / "undisturbed" / "model"):
                 raise AssertionError(f"the model differs after {len(kills)} kills")
             shutil.rmtree(folder / "killed")
     finish(stage, inputs, folder / "killed")
@@ -90,9 +91,12 @@ def killed_after(seconds: float, work: Callable[[], None]) -> bool:
     return True
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Contents by path."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+def content_of(folder: Path) -> dict[str, bytes]:
+    """Files by path, and tensors of those that hold weights: the order of a header's entries means nothing."""
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for name in [name for name in files if name.endswith(".safetensors")]:
+        files |= {f"{name}/{key}": value.numpy().tobytes() for key, value in load(files.pop(name)).items()}
+    return files
 
 
 def run(stage: str, inputs: Path, folder: Path) -> None:
@@ -185,7 +189,7 @@ def reinforce(inputs: Path, folder: Path, clips: ClipStore, backbone: Path) -> T
         trained_steps=2,
         noise={"kind": "sde", "eta": 0.7},
         guidance=1.0,
-        reward={},
+        reward={"judge": "estimators"},
         advantage="value",
         value={"width": 4, "weight": 0.5, "gae_lambda": 0.95},
         clip_range=0.01,

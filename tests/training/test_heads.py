@@ -10,9 +10,10 @@ from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import MissingAnnotationError
 from phys4d_kedro.training.config import LoopConfig
-from phys4d_kedro.training.heads import HeadsTask, LabelReader, new_heads, read_labels
+from phys4d_kedro.training.heads import HeadsTask, LabelReader, new_heads
 from phys4d_kedro.training.loop import fit
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
+from phys4d_kedro.world_model.labels import read_labels
 from phys4d_kedro.world_model.latents import LatentCache
 from tests.factories import make_clip
 

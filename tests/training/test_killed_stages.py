@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from phys4d_kedro.clips.shards import write_shards
 from tests.evaluation.tiny_estimators import tiny_labels
 from tests.factories import make_clip
-from tests.training.stage_to_kill import KILLS, STAGES, files_of
+from tests.training.stage_to_kill import KILLS, STAGES, content_of
 from tests.world_model.families import FORMS
 from tests.world_model.tiny_stages import write_stage
 
@@ -40,7 +40,7 @@ def test_a_stage_that_is_killed_ends_as_an_undisturbed_one(stage: str, inputs: P
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(json.loads((tmp_path / "kills.json").read_text())) == KILLS
     for part in ("model", "checkpoints"):
-        assert files_of(tmp_path / "killed" / part) == files_of(tmp_path / "undisturbed" / part)
+        assert content_of(tmp_path / "killed" / part) == content_of(tmp_path / "undisturbed" / part)
     weights = [path for path in (tmp_path / "killed" / "model").rglob("*.safetensors") if "lora" in path.name]
     assert bool(weights) == (stage in {"sft", "rl"})
     for path in weights:  # it has learned something

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from phys4d_kedro.training.objectives import (
-    denoising_loss,
     kl_divergence,
     masked_smooth_l1,
     mean_of_each_clip,
     reconstruction_loss,
     sample_noise_levels,
 )
+from phys4d_kedro.world_model.denoising import denoising_loss
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -31,6 +31,7 @@ from phys4d_kedro.world_model.world_model import WorldModel
 from tests.evaluation.tiny_estimators import tiny_labels
 from tests.factories import make_clip
 from tests.training.test_rl_task import config as toy_config
+from tests.training.test_sft import content_of
 from tests.world_model.families import randomise
 from tests.world_model.tiny_stages import write_stage
 
@@ -67,9 +68,10 @@ def scene(calibrated_backbone: Path, clips: ClipStore, tmp_path_factory: pytest.
 
 
 def config(checkpoints: Path, **changes: Any) -> RlConfig:
-    """Two iterations, and a validation after each."""
-    loop = {"validate_every": 2, "ema": 0.5, "learning_rate": 0.01} | changes.pop("loop", {})
-    settings = {"iterations": 2, "steps": 3, "trained_steps": 2, "group": 2, "worlds_at_once": 2}
+    """Two iterations, and a validation after each; the heads of the scene see next to nothing."""
+    loop = {"validate_every": 2, "ema": 0.5} | changes.pop("loop", {})
+    settings: dict[str, Any] = {"iterations": 2, "steps": 3, "trained_steps": 2, "group": 2, "worlds_at_once": 2}
+    settings["reward"] = {"judge": "estimators"}
     return toy_config(**{**settings, "checkpoint_dir": str(checkpoints), **changes}, loop=loop)
 
 
@@ -84,10 +86,6 @@ def trained(scene: Scene, settings: RlConfig) -> tuple[Any, pd.DataFrame, pd.Dat
         labels=scene.labels,
         loading=LOADING,
     )
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def events(scene: Scene, model: WorldModel, settings: RlConfig) -> ClipEvents:
@@ -117,7 +115,7 @@ def test_heads_are_those_of_stage_2_byte_for_byte(scene: Scene, stage: Any) -> N
         folder = stage[0] / f"seed_{seed}"
         assert {path.name for path in folder.iterdir()} == {"depth", "motion", "lora"}
         for name in ("depth", "motion"):
-            assert files_of(folder / name) == files_of(scene.sft / f"seed_{seed}" / name)
+            assert content_of(folder / name) == content_of(scene.sft / f"seed_{seed}" / name)
     assert "kedro run --pipeline=rl" in (stage[0] / "seed_1" / "lora" / "README.md").read_text()
 
 
@@ -134,8 +132,8 @@ def test_its_one_adapter_on_the_original_base_is_the_policy(scene: Scene, stage:
         wanted = predict(scene, policy)
         model = WorldModel.load(scene.backbone, folder / f"seed_{seed}", noise_level=0.1, loading=LOADING)
         found = predict(scene, model.backbone)
-        assert torch.allclose(found, wanted, atol=1e-4)
-        assert float((wanted - start).abs().max()) > 1e-2
+        assert float((wanted - start).abs().max()) > 1e-3
+        assert torch.allclose(found, wanted, atol=1e-5)
 
 
 def test_curves_have_both_judges_and_say_whose_they_are(stage: Any) -> None:
@@ -147,8 +145,8 @@ def test_curves_have_both_judges_and_say_whose_they_are(stage: Any) -> None:
     for table in (history, validations):
         assert set(table["stage"]) == {"rl"}
         assert sorted(set(table["seed"])) == [0, 1]
-        assert (table["reward"] == table["chamfer_4d_heads"]).all()
-        assert (table["independent"] == table["chamfer_4d_estimators"]).all()
+        assert (table["reward"] == table["chamfer_4d_estimators"]).all()
+        assert (table["independent"] == table["chamfer_4d_heads"]).all()
         assert not np.allclose(table["reward"], table["independent"])
     assert validations["step"].tolist() == [2, 4] * 2
     assert (validations["validation_distance"] == -validations["reward"]).all()
@@ -178,7 +176,7 @@ def test_a_cut_training_ends_in_the_same_bytes(
         writer(tmp_path / f"{name}_model")
         history.to_csv(tmp_path / f"{name}_model" / "history.csv")
         validations.to_csv(tmp_path / f"{name}_model" / "validations.csv")
-        return files_of(tmp_path / f"{name}_model")
+        return content_of(tmp_path / f"{name}_model")
 
     whole = run("whole")
     original: Callable[..., Any] = RlTask.loss
@@ -198,29 +196,20 @@ def test_a_cut_training_ends_in_the_same_bytes(
     assert run("cut") == whole
 
 
-def test_the_estimators_can_be_the_judge_and_the_heads_beside_them(scene: Scene, tmp_path: Path) -> None:
-    history = trained(scene, config(tmp_path, iterations=1, reward={"judge": "estimators"}))[1]
-    assert (history["reward"] == history["chamfer_4d_estimators"]).all()
-    assert (history["independent"] == history["chamfer_4d_heads"]).all()
+def test_the_heads_can_be_the_judge_and_the_estimators_beside_them(scene: Scene, tmp_path: Path) -> None:
+    history = trained(scene, config(tmp_path, iterations=1, reward={"judge": "heads"}))[1]
+    assert (history["reward"] == history["chamfer_4d_heads"]).all()
+    assert (history["independent"] == history["chamfer_4d_estimators"]).all()
 
 
 class TestEvents:
-    def test_the_true_video_is_worth_more_than_one_of_another_clip(self, scene: Scene, tmp_path: Path) -> None:
-        """By the terms that look at RGB; heads and estimators are random here."""
-        model = WorldModel.load(scene.backbone, scene.sft / "seed_0", noise_level=0.1, loading=LOADING)
-        made = events(scene, model, config(tmp_path))
-        found = scene.cache.open([scene.train], model.backbone)
-        condition = found.conditions([0, 0])
-        true, other = made.judge([0, 0], [1, 2], found.latents([0, 3]), condition)
-        assert true["appearance"] >= other["appearance"]
-        assert set(true) >= {"reward", "independent", "chamfer_4d_heads", "chamfer_4d_estimators"}
-
     def test_worlds_are_read_with_noise_of_their_own(self, scene: Scene, tmp_path: Path) -> None:
         model = WorldModel.load(scene.backbone, scene.sft / "seed_0", noise_level=0.5, loading=LOADING)
         made = events(scene, model, config(tmp_path))
         found = scene.cache.open([scene.train], model.backbone)
         condition, latents = found.conditions([0, 0]), found.latents([0, 0])
         one, other = made.judge([0, 0], [1, 2], latents, condition)
+        assert set(one) >= {"reward", "independent", "motion_iou", "appearance"}
         assert one["chamfer_4d_heads"] != other["chamfer_4d_heads"]
         assert one["chamfer_4d_estimators"] == other["chamfer_4d_estimators"]
         again = made.judge([0, 0], [3, 1], latents, condition)[1]

@@ -16,7 +16,7 @@ from phys4d_kedro.errors import CheckpointError, DataQualityError, InvalidClipEr
 from phys4d_kedro.evaluation.medians import MedianSearch
 from phys4d_kedro.evaluation.reading import Reader
 from phys4d_kedro.evaluation.ridge import RidgeFit, RidgeHeads
-from phys4d_kedro.training.heads import read_labels
+from phys4d_kedro.world_model.labels import read_labels
 
 _FILE = "baselines.safetensors"
 

@@ -5,8 +5,8 @@ import torch
 from tqdm import tqdm
 
 from phys4d_kedro.evaluation.reading import readout_seed
-from phys4d_kedro.training.objectives import denoising_loss, shift_noise_levels
 from phys4d_kedro.world_model.backbones.base import Backbone
+from phys4d_kedro.world_model.denoising import denoising_loss, shift_noise_levels
 from phys4d_kedro.world_model.latents import LatentSet
 
 

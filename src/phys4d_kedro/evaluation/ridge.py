@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from phys4d_kedro.training.heads import Labels
 from phys4d_kedro.world_model.heads import (
     MOTION_CHANNELS,
     decode_depth,
@@ -17,6 +16,7 @@ from phys4d_kedro.world_model.heads import (
     pixels_to_tokens,
     tokens_to_pixels,
 )
+from phys4d_kedro.world_model.labels import Labels
 
 
 class NormalEquations:

@@ -91,6 +91,28 @@ def loss_curves(histories: Sequence[pd.DataFrame]) -> "Figure":
     return figure
 
 
+def reward_curves(validations: pd.DataFrame) -> "Figure":
+    """Rewards of validation worlds while policies are trained (columns seed, step, reward, independent).
+
+    `reward` was optimised, by one judge; `independent` is the same by the other. Where they part, it was hacked.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    judges = (("reward", "the judge that is optimised", "solid"), ("independent", "the independent judge", "dash"))
+    for number, (seed, rows) in enumerate(validations.groupby("seed")):
+        for column, label, dash in judges:
+            figure.add_scatter(
+                x=rows["step"].tolist(),
+                y=rows[column].tolist(),
+                mode="lines+markers",
+                name=f"{label}, seed {seed}",
+                line={"color": COLORS[number % 7], "dash": dash, "width": 1.5},
+            )
+    style_figure(figure, title="Rewards of validation worlds, stage 3", x="step", y="reward")
+    return figure
+
+
 def clips_per_scene(manifests: Mapping[str, pd.DataFrame]) -> "Figure":
     """How many clips each set holds of each scene."""
     import plotly.graph_objects as go

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import torch
 
-from phys4d_kedro.training.objectives import denoising_loss, sample_noise_levels
+from phys4d_kedro.training.objectives import sample_noise_levels
 from phys4d_kedro.training.task import Task
 from phys4d_kedro.world_model.backbones.base import Backbone
+from phys4d_kedro.world_model.denoising import denoising_loss
 from phys4d_kedro.world_model.latents import LatentSet
 
 

@@ -1,7 +1,6 @@
 """Stage 1: depth and motion heads on a frozen backbone, from labelled clips (Phys4D, pseudo-supervised pretraining)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,22 +16,10 @@ from phys4d_kedro.world_model.heads import (
     HEADS,
     MOTION_CHANNELS,
     Head,
-    encode_depth,
-    encode_motion,
     statistics,
 )
+from phys4d_kedro.world_model.labels import Labels, read_labels
 from phys4d_kedro.world_model.latents import LatentSet
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Targets of a batch: `depth` (B, T, H, W, 1) log depth, `motion` (B, T-1, H, W, 3) as `encode_motion` makes it;
-    `depth_weight` (B, T, H, W) and `motion_weight` (B, T-1, H, W): confidence where labelled, else 0."""
-
-    depth: torch.Tensor
-    depth_weight: torch.Tensor
-    motion: torch.Tensor
-    motion_weight: torch.Tensor
 
 
 class LabelReader:
@@ -76,28 +63,6 @@ class LabelReader:
         """The labels of several clips."""
         parts = [self.read(i) for i in indices]
         return Labels(*(torch.cat([vars(part)[name] for part in parts]) for name in Labels.__dataclass_fields__))
-
-
-def read_labels(clips: ClipStore, clip_id: str) -> Labels:
-    """Targets and weights of one clip. Raises MissingAnnotationError if it has no depth or motion."""
-    clip = clips.read(clip_id)
-    clip.require("depth", "motion")
-    depth = torch.from_numpy(clip.depth)
-    motion = torch.from_numpy(clip.motion)
-    known = torch.isfinite(depth)
-    filled = depth.where(known, torch.ones(()))
-    depth_weight = known.float()
-    motion_weight = (torch.from_numpy(clip.motion_valid) & known[:-1]).float()
-    if clip.depth_confidence is not None:
-        depth_weight = depth_weight * torch.from_numpy(clip.depth_confidence)
-    if clip.motion_confidence is not None:
-        motion_weight = motion_weight * torch.from_numpy(clip.motion_confidence)
-    return Labels(
-        depth=encode_depth(filled)[None],
-        depth_weight=depth_weight[None],
-        motion=encode_motion(motion, filled)[None],
-        motion_weight=motion_weight[None],
-    )
 
 
 def new_heads(backbone: Backbone, labels: LabelReader, kind: str, *, seed: int, **sizes: int) -> dict[str, Head]:

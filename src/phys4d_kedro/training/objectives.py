@@ -6,6 +6,8 @@ Letters: B clips, C channels, t latent frames, T H W pixel frames, rows and colu
 import torch
 from torch.nn import functional as F
 
+from phys4d_kedro.world_model.denoising import shift_noise_levels
+
 
 def sample_noise_levels(batch: int, shift: float, generator: torch.Generator) -> torch.Tensor:
     """Noise levels (B,) in (0, 1): stratified uniform u, moved to shift u / (1 + (shift - 1) u).
@@ -30,20 +32,9 @@ def sample_mixed_noise_levels(
     return torch.where(first, shift_noise_levels(u, share_shift), shift_noise_levels(u, shift))
 
 
-def shift_noise_levels(u: torch.Tensor, shift: float) -> torch.Tensor:
-    """Uniform u in [0, 1] moved to shift u / (1 + (shift - 1) u)."""
-    return shift * u / (1 + (shift - 1) * u)
-
-
 def geometry_weight(noise_level: torch.Tensor, power: float) -> torch.Tensor:
     """How much the 4D losses of clips at these levels (B,) count: (1 - level)^power; at pure noise, not at all."""
     return (1 - noise_level) ** power
-
-
-def denoising_loss(output: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of the transformer's output (B, C, t, h, w) where mask (1, 1, t, 1, 1) is 1."""
-    error = (output - target).square() * mask
-    return error.mean() / mask.mean()
 
 
 def masked_smooth_l1(

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from phys4d_kedro.training.heads import LabelReader, Labels
+from phys4d_kedro.training.heads import LabelReader
 from phys4d_kedro.training.objectives import (
-    denoising_loss,
     geometry_weight,
     mean_of_each_clip,
     sample_mixed_noise_levels,
@@ -22,7 +21,9 @@ from phys4d_kedro.training.sft_config import SftConfig
 from phys4d_kedro.training.task import Task
 from phys4d_kedro.training.warp_loss import photometric_consistency, warp_consistency
 from phys4d_kedro.world_model.backbones.base import Backbone, Prediction
+from phys4d_kedro.world_model.denoising import denoising_loss
 from phys4d_kedro.world_model.heads import Head
+from phys4d_kedro.world_model.labels import Labels
 from phys4d_kedro.world_model.latents import LatentSet
 from phys4d_kedro.world_model.lora import lora_layers
 

@@ -36,6 +36,13 @@ def plot_training(*histories: pd.DataFrame) -> Any:
     return loss_curves(histories)
 
 
+def plot_rewards(validations: pd.DataFrame) -> Any:
+    """Rewards by both judges while policies are trained (a Plotly figure)."""
+    from phys4d_kedro.reporting.figures import reward_curves
+
+    return reward_curves(validations)
+
+
 def collect_facts(
     *,
     train: ClipStore,
@@ -89,7 +96,9 @@ def draw_sheets(
 
 
 def write_report(
+    *,
     metrics: dict[str, Any],
+    comparison: dict[str, Any],
     heldout: ClipStore,
     predictions: ClipStore,
     facts: dict[str, Any],
@@ -98,6 +107,7 @@ def write_report(
 ) -> str:
     """Join everything in one HTML page."""
     from phys4d_kedro.reporting import sections
+    from phys4d_kedro.reporting.comparison import comparison_section
     from phys4d_kedro.reporting.examples import read_examples
     from phys4d_kedro.reporting.report import render_report
 
@@ -109,9 +119,10 @@ def write_report(
         headline=sections.write_headline(metrics, predictor, what_ran),
         sections=[
             sections.result_section(metrics, predictor, _pick(figures, "depth_comparison", "motion_comparison")),
+            comparison_section(comparison, _pick(figures, "comparison_margins")),
             sections.clips_section(examples, predictor),
             sections.scenes_section(_pick(figures, "depth_by_scene", "motion_by_scene")),
-            sections.training_section(what_ran, _pick(figures, "loss_curves")),
+            sections.training_section(what_ran, _pick(figures, "loss_curves", "reward_curves")),
             sections.data_section(what_ran, _pick(figures, "clips_per_scene", "depth_distribution")),
             sections.notes_section(metrics, predictor, what_ran),
         ],

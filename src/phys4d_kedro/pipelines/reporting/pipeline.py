@@ -7,7 +7,7 @@ from phys4d_kedro.pipelines.reporting import nodes
 
 _SETS = ["simulated_clips_train", "simulated_clips_heldout", "real_clips", "labeled_clips"]
 _COMPARISONS = ["depth_comparison", "motion_comparison", "depth_by_scene", "motion_by_scene"]
-_FIGURES = [*_COMPARISONS, "loss_curves", "clips_per_scene", "depth_distribution"]
+_FIGURES = [*_COMPARISONS, "loss_curves", "reward_curves", "clips_per_scene", "depth_distribution"]
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -23,9 +23,22 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 nodes.plot_training,
-                inputs=["autoencoder_history", "transformer_history", "pretrain_history"],
+                inputs=[
+                    "autoencoder_history",
+                    "transformer_history",
+                    "pretrain_history",
+                    "sft_history",
+                    "appearance_control_history",
+                ],
                 outputs="loss_curves",
                 name="plot_training_node",
+                tags=["reporting", "cpu"],
+            ),
+            Node(
+                nodes.plot_rewards,
+                inputs="rl_validation",
+                outputs="reward_curves",
+                name="plot_rewards_node",
                 tags=["reporting", "cpu"],
             ),
             Node(
@@ -61,6 +74,8 @@ def create_pipeline(**_: object) -> Pipeline:
                 nodes.write_report,
                 inputs={
                     "metrics": "evaluation_metrics",
+                    "comparison": "comparison_metrics",
+                    "comparison_margins": "comparison_margins",
                     "heldout": "simulated_clips_heldout",
                     "predictions": "predictions",
                     "facts": "run_facts",
