@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from _conf import ROOT, parameters
@@ -25,7 +25,7 @@ from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.judges import EstimatorsJudge, Generated, HeadsJudge
 from phys4d_kedro.evaluation.reward import appearance_drift
 from phys4d_kedro.evaluation.video_metrics import motion_masks, spatiotemporal_iou
-from phys4d_kedro.evaluation.worlds import prepare_reference, with_given_frame, world_distance
+from phys4d_kedro.evaluation.worlds import WorldReference, prepare_reference, with_given_frame, world_distance
 from phys4d_kedro.perception.config import PseudoLabelConfig
 from phys4d_kedro.training.loop import fit
 from phys4d_kedro.training.policy import clipped_surrogate
@@ -107,7 +107,7 @@ def group(task: RlTask, model: WorldModel, labels: PseudoLabelConfig, clips: Cli
     backbone, config = task.backbone, task.config
     members = list(range(config.worlds_at_once))
     found: dict[str, float] = {}
-    reference = prepare_reference(clips[index], config.reward.world)
+    reference = cast(WorldReference, prepare_reference(clips[index], config.reward.world))
     condition = task.train.condition(index).rows([0] * len(members))
 
     def part(name: str, work: Callable[[], Result]) -> Result:
@@ -116,13 +116,17 @@ def group(task: RlTask, model: WorldModel, labels: PseudoLabelConfig, clips: Cli
         found[name] = (time.perf_counter() - started) / len(members)
         return result
 
-    options: dict[str, Any] = {"steps": config.steps, "guidance": config.guidance, "negative": config.negative_prompt}
+    options: dict[str, Any] = {
+        **task.train.size(index),
+        "steps": config.steps,
+        "guidance": config.guidance,
+        "negative": config.negative_prompt,
+    }
     run = part(
         "sampling",
         lambda: rollout(
             backbone,
             condition,
-            **task.train.size(index),
             **options,
             noise=config.noise,
             stochastic=range(config.trained_steps),
@@ -152,9 +156,11 @@ def learn(task: RlTask, condition: Condition, run: Rollout) -> None:
     """Loss and gradient of all trained steps of worlds that were sampled together."""
     advantages = torch.linspace(-1, 1, len(run.latents))
     for step in run.steps:
-        ends = {name: getattr(step, name) for name in ("latents", "next_latents", "level", "next_level")}
-        options = {"noise": task.config.noise, "guidance": task.config.guidance, "away": run.away}
-        log_prob = replay(task.backbone, condition, **ends, **options)[0]
+        ends: dict[str, Any] = {
+            name: getattr(step, name) for name in ("latents", "next_latents", "level", "next_level")
+        }
+        ends |= {"noise": task.config.noise, "guidance": task.config.guidance, "away": run.away}
+        log_prob = replay(task.backbone, condition, **ends)[0]
         clipped_surrogate(log_prob, step.log_prob, advantages, task.config.clip_range)[0].backward()
 
 

@@ -154,7 +154,7 @@ class Doubled(torch.nn.Module):
 class Gaussian(GaussianBackbone):
     """With the deterministic sampler, which validation takes."""
 
-    feature_dim = 3
+    feature_dim = 4
 
     def __init__(self, seed: int) -> None:
         super().__init__(bias=0.0, std=0.05)
@@ -191,7 +191,7 @@ class GaussianEvents(ToyEvents):
 def gaussian_task(settings: RlConfig) -> RlTask:
     seed = settings.loop.seed
     backbone: Any = Gaussian(seed)
-    value = ValueHead(feature_dim=3, hidden_dim=16) if settings.advantage == "value" else None
+    value = ValueHead(feature_dim=backbone.feature_dim, hidden_dim=16) if settings.advantage == "value" else None
     return RlTask(backbone, settings, GaussianEvents(backbone, 6), GaussianEvents(backbone, 4), value)
 
 
