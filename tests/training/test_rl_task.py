@@ -173,10 +173,10 @@ class Straight(EvenLevels):
 
 
 class GaussianEvents(ToyEvents):
-    """Clips are contexts from -1 to 1; a world is a number, and is to be 1.5 times its context."""
+    """Clips are contexts of -1 and 1, in turn; a world is a number, and is to be 1.5 times its context."""
 
     def condition(self, index: int) -> Condition:
-        return contexts([-1 + 2 * index / (self.count - 1)])
+        return contexts([1.0 if index % 2 else -1.0])
 
     def size(self, index: int) -> dict[str, int]:
         return {"frames": 1, "height": 1, "width": 1}

@@ -155,8 +155,18 @@ def _write(backbone: Backbone, adapter: _Adapter, folder: Path, card: ModelCard)
         transformer_lora_layers={key: value.cpu().contiguous() for key, value in adapter.tensors.items()},
         transformer_lora_adapter_metadata=settings,
     )
+    _sort_header(folder / WEIGHTS)
     method = f"A LoRA adapter of rank {adapter.rank}, alpha {adapter.alpha}"
     _write_card(backbone, folder, card, kind="adapter", method=method)
+
+
+def _sort_header(path: Path) -> None:
+    """Put a safetensors file's header in order: its metadata come in a random one, and equal weights are equal bytes."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[end:])
 
 
 def _read(folder: Path, transformer: Any) -> _Adapter:

@@ -1,0 +1,168 @@
+"""Where a video moves: masks of motion, and the lossy video that the official evaluator keeps them in.
+
+Masks come at the size of the scores: (h, w) bool, one a frame, the first one empty.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phys4d_kedro.errors import ConfigurationError
+from phys4d_kedro.evaluation.physics_iq.videos import Image, read_frames
+
+Mask = NDArray[np.bool_]
+Size = tuple[int, int]
+"""Width and height, as OpenCV has them."""
+
+_RATE = 0.3  # share of a new frame in the background
+_CHANGE = 10  # grey levels
+_KERNEL = 5  # pixels, of blur and morphology
+_HALF = 127  # a mask is set above this
+
+
+class MotionMasks:
+    """Masks (H, W) of 0 and 255 of successive frames (H, W, 3): what differs from a background that follows slowly.
+
+    Grey, blurred 5x5; the background B starts as frame 0 and becomes 0.7 B + 0.3 G at every later frame G, where the
+    mask is |G - round(B)| > 10, opened and closed by 5x5.
+    """
+
+    def __init__(self) -> None:
+        self._background: NDArray[np.float64] | None = None
+        self._grey: Image | None = None
+
+    def __call__(self, frame: Image) -> Image:
+        import cv2
+
+        self._grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY, dst=self._grey)
+        grey = cv2.GaussianBlur(self._grey, (_KERNEL, _KERNEL), 0)
+        if self._background is None:
+            self._background = grey.astype(np.float64)
+            return np.zeros_like(grey)
+        cv2.accumulateWeighted(grey, self._background, _RATE)
+        change = cv2.absdiff(grey, cv2.convertScaleAbs(self._background))
+        return open_and_close(cv2.threshold(change, _CHANGE, 255, cv2.THRESH_BINARY)[1])
+
+
+def open_and_close(mask: Image) -> Image:
+    """Morphological opening, then closing, by 5x5 ones.
+
+    Erode, dilate twice, erode. Two dilations by 5x5 are one by 9x9, and nothing is set farther than 4 pixels from what
+    the first erosion leaves: most of a frame stands still and is left as it is.
+    """
+    import cv2
+
+    kernel, twice = (np.ones((size, size), np.uint8) for size in (_KERNEL, 2 * _KERNEL - 1))
+    eroded = cv2.erode(mask, kernel)
+    x, y, width, height = cv2.boundingRect(eroded)
+    if width:
+        margin = 3 * (_KERNEL // 2)  # what dilation and the erosion after it look at
+        part = np.s_[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
+        eroded[part] = cv2.erode(cv2.dilate(np.ascontiguousarray(eroded[part]), twice), kernel)
+    return eroded
+
+
+class Recorder(ABC):
+    """Takes every frame of a video, and then gives its masks."""
+
+    @abstractmethod
+    def add(self, frame: Image) -> None:
+        """The next frame (H, W, 3)."""
+
+    @abstractmethod
+    def masks(self) -> Iterator[Mask]:
+        """Its masks, frame by frame; no frame may come after this."""
+
+
+class CodecRecorder(Recorder):
+    """Masks through an mp4v video and back, as the official evaluator has them. Odd sizes lose a row or a column."""
+
+    def __init__(self, file: Path, fps: float, size: Size) -> None:
+        self._file, self._fps, self._size = file, fps, size
+        self._motion, self._count = MotionMasks(), 0
+        self._writer: Any = None
+
+    def add(self, frame: Image) -> None:
+        import cv2
+
+        if self._writer is None:
+            height, width = frame.shape[:2]
+            even = (width - width % 2, height - height % 2)
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._file), code, round(self._fps), even, isColor=False)
+            if not self._writer.isOpened():
+                raise ConfigurationError(
+                    f"this OpenCV ({cv2.__version__}) cannot write the official masks, mp4v video, to {self._file}; "
+                    "install opencv-python-headless, free disk space, or set physics_iq.exact: false"
+                )
+        self._writer.write(self._motion(frame))
+        self._count += 1
+
+    def masks(self) -> Iterator[Mask]:
+        if self._writer is not None:
+            self._writer.release()
+        return read_masks(self._file, self._count, self._size)
+
+
+class MemoryRecorder(Recorder):
+    """Masks as they are, without a codec's losses."""
+
+    def __init__(self, file: Path, size: Size) -> None:
+        self._motion, self._packed = MotionMasks(), PackedMasks(file, size)
+
+    def add(self, frame: Image) -> None:
+        self._packed.append(_small(self._motion(frame), self._packed.size))
+
+    def masks(self) -> Iterator[Mask]:
+        return iter(self._packed)
+
+
+class ShippedMasks(Recorder):
+    """Masks of a real video that the data set has."""
+
+    def __init__(self, file: Path, limit: int, size: Size) -> None:
+        self._file, self._limit, self._size = file, limit, size
+
+    def add(self, frame: Image) -> None:
+        pass
+
+    def masks(self) -> Iterator[Mask]:
+        return read_masks(self._file, self._limit, self._size)
+
+
+class PackedMasks:
+    """A file of masks, a bit a pixel."""
+
+    def __init__(self, path: Path, size: Size) -> None:
+        self.size, self._path = size, path
+        path.write_bytes(b"")
+
+    def append(self, mask: Mask) -> None:
+        """Add one."""
+        with self._path.open("ab") as file:
+            file.write(np.packbits(mask).tobytes())
+
+    def __iter__(self) -> Iterator[Mask]:
+        width, height = self.size
+        with self._path.open("rb") as file:
+            while packed := file.read(-(-width * height // 8)):
+                bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=width * height)
+                yield bits.reshape(height, width).view(np.bool_)
+
+
+def read_masks(file: Path, limit: int, size: Size) -> Iterator[Mask]:
+    """Masks of a grey video. Its three channels are equal."""
+    import cv2
+
+    for frame in read_frames(file, limit):
+        yield _small(cv2.extractChannel(frame, 0), size)
+
+
+def _small(mask: Image, size: Size) -> Mask:
+    import cv2
+
+    return np.asarray(cv2.resize(mask, size) > _HALF)
