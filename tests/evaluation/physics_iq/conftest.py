@@ -1,15 +1,12 @@
 """A data set in the official layout with the videos of two seeds, and a config that scores them."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from phys4d_kedro.evaluation.physics_iq.config import PhysicsIqConfig
-from tests.evaluation.physics_iq.official_set import SECONDS, OfficialSet
-
-Configure = Callable[..., PhysicsIqConfig]
+from tests.evaluation.physics_iq.official_set import SECONDS, Configure, OfficialSet
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A small data set in the official layout, and videos generated for it: shapes that move before a textured wall."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from phys4d_kedro.evaluation.physics_iq.config import PhysicsIqConfig
+
 VIEWS = ("perspective-left", "perspective-center", "perspective-right")
 SCENARIOS = {"ball-falls": "Solid Mechanics", "water-pours": "Fluid Dynamics"}
 FPS, SECONDS = 30, 0.5
@@ -19,16 +21,18 @@ SIZE = (64, 96)
 COLUMNS = ("scenario", "description", "category", "generated_video_name")
 
 Frames = NDArray[np.uint8]
+Configure = Callable[..., PhysicsIqConfig]
 
 
 def film(seed: int, frames: int = FRAMES, size: tuple[int, int] = SIZE, *, still: bool = False) -> Frames:
-    """(T, H, W, 3) BGR: a disc and a box that move as the seed says; equal seeds, equal motion at any rate of frames."""
+    """(T, H, W, 3) BGR: a disc and a box that move as the seed says, one way in FRAMES or fewer, then back and so on."""
     height, width = size
     rng = np.random.default_rng(seed)
     wall = cv2.GaussianBlur(np.random.default_rng(7).integers(60, 130, (height, width, 3)).astype(np.uint8), (0, 0), 2)
     start, speed = rng.uniform(0.25, 0.4, (2, 2)), rng.uniform(0.2, 0.5, (2, 2))
     shown = []
-    for t in np.linspace(0, 0 if still else 1, frames):
+    sweeps = 0 if still else max(1, frames // FRAMES)
+    for t in 1 - np.abs(1 - np.linspace(0, sweeps, frames) % 2):
         picture = wall.copy()
         (x, y), (u, v) = ((start + speed * t) * (width, height)).astype(int)
         cv2.circle(picture, (int(x), int(y)), height // 8, (40, 60, 230), -1)

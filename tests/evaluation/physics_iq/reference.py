@@ -59,9 +59,7 @@ def compare(video: Path, other: Path, first: Path, frames: int, *, exact: bool, 
     """`first` is take 1, which gives the size."""
     height, width = read(first, 1)[0].shape[:2]
     size = (width // 4, height // 4)
-    images = [
-        [(cv2.resize(frame, size) / 255).astype(np.float32) for frame in read(p, frames)] for p in (video, other)
-    ]
+    images = [[(cv2.resize(frame, size) / 255).astype(np.float32) for frame in read(p, frames)] for p in (video, other)]
     a, b = (masks_of(p, frames, size, exact=exact, scratch=scratch) for p in (video, other))
     length = min(len(images[0]), len(images[1]))
     a, b = a[:length], b[:length]

@@ -12,7 +12,7 @@ EVERYWHERE = torch.ones(2, 12, 16, dtype=torch.bool)
 
 
 def uniform(x: float, y: float) -> torch.Tensor:
-    return torch.tensor([x, y]).reshape(1, 2, 1, 1).expand(2, 2, 12, 16).contiguous()
+    return torch.tensor([x, y], dtype=torch.float32).reshape(1, 2, 1, 1).expand(2, 2, 12, 16).contiguous()
 
 
 def test_motion_that_leads_back_has_no_cycle_error_and_else_it_is_the_distance_missed() -> None:

@@ -42,7 +42,7 @@ def frame_mse(image: Image, other: Image) -> float:
 def iou(mask: Mask, other: Mask) -> float:
     """Intersection over union; 1 if both are empty."""
     union = np.count_nonzero(mask | other)
-    return np.count_nonzero(mask & other) / union if union else 1.0
+    return float(np.count_nonzero(mask & other) / union) if union else 1.0
 
 
 def weighted_iou(often: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -67,18 +67,18 @@ def spread(mask: Bools, count: int) -> torch.Tensor:
     return torch.from_numpy(np.stack([column, row], -1).astype(np.float32) + 0.5)
 
 
-def follow_pixels(clip: Clip, start: torch.Tensor, camera: LiftingCamera, *, trusted: bool) -> Tracks:
-    """Pixels (N, 2) of the first frame, followed and lifted; motion counts as valid everywhere where it is `trusted`.
+def follow_pixels(clip: Clip, start: torch.Tensor, camera: LiftingCamera) -> Tracks:
+    """Pixels (N, 2) of the first frame, followed and lifted. All motion is trusted: a clip answers for every point.
 
     Raises:
         MissingAnnotationError: the clip lacks depth or motion.
     """
     clip.require("depth", "motion")
-    depth, motion, valid = (torch.from_numpy(clip.arrays()[key]) for key in ("depth", "motion", "motion_valid"))
+    depth, motion = (torch.from_numpy(clip.arrays()[key]) for key in ("depth", "motion"))
     return lift(
         depth,
         motion,
-        torch.ones_like(valid) if trusted else valid,
+        torch.ones(motion.shape[:-1], dtype=torch.bool),
         intrinsics=camera.intrinsics,
         world_from_camera=camera.world_from_camera,
         start=start,
@@ -88,10 +88,7 @@ def follow_pixels(clip: Clip, start: torch.Tensor, camera: LiftingCamera, *, tru
 def follow_objects(
     clip: Clip, instances: NDArray[np.integer[Any]], camera: LiftingCamera, config: SuiteConfig
 ) -> list[FollowedObject]:
-    """Every object with enough pixels in the first frame, whose instance ids are (H, W), 0 being no object.
-
-    All motion is trusted: a clip has to answer for every point.
-    """
+    """Every object with enough pixels in the first frame, whose instance ids are (H, W), 0 being no object."""
     seen = np.isfinite(clip.arrays()["depth"][0])
     masks = {int(i): (instances == i) & seen for i in np.unique(instances[instances > 0])}
     starts = {
@@ -99,7 +96,7 @@ def follow_objects(
     }
     if not starts:
         return []
-    tracks = follow_pixels(clip, torch.cat([*starts.values()]), camera, trusted=True)
+    tracks = follow_pixels(clip, torch.cat([*starts.values()]), camera)
     followed = _on_surface(tracks, camera) & _has_colour(clip, tracks, config.colour_tolerance)
     parts = np.cumsum([len(start) for start in starts.values()])[:-1]
     split = (np.split(array, parts, axis=1) for array in (tracks.points.numpy(), tracks.pixels.numpy(), followed))

@@ -39,15 +39,17 @@ class Mechanics:
 def middles(points: Floats, followed: Bools) -> Floats:
     """Where the middle of an object goes, (T, 3): its first points' mean, moved as the median of those followed.
 
-    Medians of each coordinate, so that single points that slip to another surface move nothing. Where no point is
-    followed any more, all count.
+    Medians of each coordinate, so that single points that slip to another surface move nothing. While no point is
+    followed the middle stays where it was.
 
     Args:
         points: (T, N, 3).
         followed: (T, N).
     """
-    moved = points - points[0]
-    steps = [np.median(m[kept] if kept.any() else m, axis=0) for m, kept in zip(moved, followed, strict=True)]
+    step, steps = np.zeros(points.shape[-1]), []
+    for now, kept in zip(points, followed, strict=True):
+        step = np.median(now[kept] - points[0][kept], axis=0) if kept.any() else step
+        steps.append(step)
     return np.asarray(points[0].mean(0) + np.array(steps))
 
 

@@ -35,6 +35,7 @@ Instances = NDArray[np.integer[Any]]
 
 # Energy between frames needs two, and a change of it three.
 _FEWEST_FRAMES = 3
+_SKY = np.float32(1e4)  # metres
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,10 @@ def score_world(clip: Clip, backward: torch.Tensor, truth: SuiteTruth, config: S
         yield from _of_true_objects(items, truth, config)
         yield from _of_true_mechanics(items, clip, truth)
     if truth.world is not None:
+        # A point that is lost to the sky is as far off as a distance counts.
+        near = clip.with_(depth=np.minimum(clip.arrays()["depth"], _SKY))
         for frame in horizon_frames(clip.frames, config.horizons):
-            value = world_distance(clip, up_to(truth.world, frame), align=config.world.align).chamfer_4d
+            value = world_distance(near, up_to(truth.world, frame), align=config.world.align).chamfer_4d
             yield SuiteScore("chamfer_4d", value, frame / clip.fps)
         yield SuiteScore("chamfer_4d", value)  # the last horizon is the whole clip
 
@@ -108,7 +111,7 @@ def _of_any_clip(
     arrays = clip.arrays()
     forward = torch.from_numpy(arrays["motion"][..., :2]).movedim(-1, 1)
     everywhere = torch.from_numpy(arrays["motion_valid"])
-    tracks = follow_pixels(clip, spread(np.isfinite(arrays["depth"][0]), config.image_tracks), camera, trusted=True)
+    tracks = follow_pixels(clip, spread(np.isfinite(arrays["depth"][0]), config.image_tracks), camera)
     trend = geometry.scale_trend(geometry.static_log_scales(tracks, camera.world_from_camera), clip.fps)
     found = {
         "static_scale_drift": None if trend is None else trend.drift,
@@ -124,9 +127,9 @@ def _of_depth(clip: Clip, truth: SuiteTruth, config: SuiteConfig) -> Iterator[Su
     """Depth in the scale that makes the median of the first frame, which is given, true: drift from there counts."""
     predicted, true = clip.arrays()["depth"], truth.clip.arrays()["depth"]
     hit = np.isfinite(true)
-    scaled = median_scale(predicted[0], true[0], hit[0]) * predicted
-    if not hit.any():
+    if not hit[0].any():
         return
+    scaled = median_scale(predicted[0], true[0], hit[0]) * predicted
     for frame in horizon_frames(clip.frames, config.horizons):
         until = hit[: frame + 1]
         error = abs_rel(scaled[: frame + 1][until], true[: frame + 1][until])

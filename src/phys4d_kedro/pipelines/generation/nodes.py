@@ -48,12 +48,15 @@ def export_point_clouds(generated: ClipStore) -> dict[str, Callable[[], bytes]]:
 
 
 def draw_samples(generated: ClipStore, heldout: ClipStore) -> dict[str, Any]:
-    """Show generated clips below the true ones (Matplotlib figures by file)."""
+    """Show the first sample of each generated clip below the true one (Matplotlib figures by file)."""
     from phys4d_kedro.reporting.exports import with_truth
     from phys4d_kedro.reporting.samples import Sample, sample_pages
 
-    samples = [Sample(truth, clip) for clip, truth in with_truth(generated, heldout) if truth is not None]
-    return {f"{name}.png": figure for name, figure in sample_pages(samples)}
+    samples: dict[str, Sample] = {}
+    for clip, truth in with_truth(generated, heldout):
+        if truth is not None:
+            samples.setdefault(truth.clip_id, Sample(truth, clip))
+    return {f"{name}.png": figure for name, figure in sample_pages(list(samples.values()))}
 
 
 def record_generated_clip(generated: ClipStore, heldout: ClipStore) -> bytes:
