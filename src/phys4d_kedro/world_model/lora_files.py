@@ -161,7 +161,7 @@ def _write(backbone: Backbone, adapter: _Adapter, folder: Path, card: ModelCard)
 
 
 def _sort_header(path: Path) -> None:
-    """Put a safetensors file's header in order: its metadata come in a random one, and equal weights are equal bytes."""
+    """Put a safetensors header in order: metadata come in a random one, and equal weights shall be equal bytes."""
     content = path.read_bytes()
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()

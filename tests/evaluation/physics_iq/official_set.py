@@ -25,7 +25,7 @@ Configure = Callable[..., PhysicsIqConfig]
 
 
 def film(seed: int, frames: int = FRAMES, size: tuple[int, int] = SIZE, *, still: bool = False) -> Frames:
-    """(T, H, W, 3) BGR: a disc and a box that move as the seed says, one way in FRAMES or fewer, then back and so on."""
+    """(T, H, W, 3) BGR: a disc and a box move as the seed says, one way in FRAMES or fewer, then back and so on."""
     height, width = size
     rng = np.random.default_rng(seed)
     wall = cv2.GaussianBlur(np.random.default_rng(7).integers(60, 130, (height, width, 3)).astype(np.uint8), (0, 0), 2)

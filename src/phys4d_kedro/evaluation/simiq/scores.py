@@ -137,10 +137,10 @@ def _drawn(runs: BySeed, draw: Sequence[str]) -> BySeed:
 
 def _runs(table: pd.DataFrame, method: str) -> BySeed:
     own = table[table["method"] == method]
-    keyed = own.assign(run=[*zip(own["seed"].fillna(-1), own["sample"].fillna(0), strict=True)])
+    names = pd.MultiIndex.from_arrays([own["seed"].fillna(-1), own["sample"].fillna(0)])
     runs: dict[int, list[list[Record]]] = {}
-    for seed, sample in sorted(set(keyed["run"])):
-        runs.setdefault(int(seed), []).append(_records(keyed[keyed["run"] == (seed, sample)], table))
+    for seed, sample in names.unique().sort_values():
+        runs.setdefault(int(seed), []).append(_records(own[names == (seed, sample)], table))
     return runs
 
 
