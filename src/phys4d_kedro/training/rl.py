@@ -22,6 +22,7 @@ from phys4d_kedro.training.loop import FitResult, fit
 from phys4d_kedro.training.rl_config import RlConfig
 from phys4d_kedro.training.rl_events import ClipEvents
 from phys4d_kedro.training.rl_task import RlTask
+from phys4d_kedro.training.stage_results import adapter_card, join_curves
 from phys4d_kedro.training.stages import Writer
 from phys4d_kedro.training.value import ValueHead
 from phys4d_kedro.world_model.backbones import load_backbone
@@ -31,7 +32,6 @@ from phys4d_kedro.world_model.folders import component_fingerprint
 from phys4d_kedro.world_model.latents import LatentCache
 from phys4d_kedro.world_model.lora import add_lora, load_lora_state, lora_state, merge_lora, remove_lora
 from phys4d_kedro.world_model.lora_files import save_stacked_lora
-from phys4d_kedro.world_model.model_card import ModelCard
 from phys4d_kedro.world_model.stage_folders import adapter_folder, seed_folders
 from phys4d_kedro.world_model.world_model import WorldModel
 
@@ -100,9 +100,7 @@ def train_rl(
         }
         results[seed] = launch(Job("phys4d_kedro.training.rl:run_rl", arguments), config.launch)
     writer = partial(_write_stage, results, starts, backbone_dir=backbone_dir, loading=loading, config=config)
-    histories = {seed: result.fit.history for seed, result in results.items()}
-    validations = {seed: result.fit.validations for seed, result in results.items()}
-    return writer, _curves(histories), _curves(validations)
+    return writer, *join_curves({seed: result.fit for seed, result in results.items()}, "rl")
 
 
 def run_rl(
@@ -204,19 +202,13 @@ def _write_stage(
             shutil.copytree(starts[seed] / name, target / name)
         add_lora(backbone, config.lora, seed=seed)
         load_lora_state(backbone.transformer, result.lora)
-        last = result.fit.validations.iloc[-1:].to_dict("records")
-        card = ModelCard(
-            title=f"Phys4D rl adapter, seed {seed}",
-            base=config.base_model,
-            base_licence=config.base_licence,
+        card = adapter_card(
+            result.fit,
+            stage="rl",
+            seed=seed,
             data="the first frames and prompts of simulated clips, and how what is seen in them moves",
-            seeds=(seed,),
-            metrics=tuple({str(key): float(value) for key, value in row.items()} for row in last),
-            command="kedro run --pipeline=rl",
+            base=config.base_model,
+            licence=config.base_licence,
         )
         save_stacked_lora(backbone, below, target / "lora", card=card)
         remove_lora(backbone)
-
-
-def _curves(tables: dict[int, pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([table.assign(stage="rl", seed=seed) for seed, table in tables.items()], ignore_index=True)

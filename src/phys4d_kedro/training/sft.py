@@ -18,6 +18,7 @@ from phys4d_kedro.training.loop import FitResult, fit
 from phys4d_kedro.training.sft_config import SftConfig
 from phys4d_kedro.training.sft_task import LabelledLatents, SftTask
 from phys4d_kedro.training.sharding import shard_frozen
+from phys4d_kedro.training.stage_results import adapter_card, join_curves
 from phys4d_kedro.training.stages import Writer
 from phys4d_kedro.world_model.backbones import load_backbone
 from phys4d_kedro.world_model.config import LoadingConfig
@@ -26,7 +27,6 @@ from phys4d_kedro.world_model.heads import Head
 from phys4d_kedro.world_model.latents import LatentCache
 from phys4d_kedro.world_model.lora import add_lora, load_lora_state, lora_state, remove_lora
 from phys4d_kedro.world_model.lora_files import save_lora
-from phys4d_kedro.world_model.model_card import ModelCard
 from phys4d_kedro.world_model.stage_folders import seed_folders
 from phys4d_kedro.world_model.world_model import WorldModel
 
@@ -101,14 +101,7 @@ def train_sft(
         data=f"{len(clips)} simulated clips with exact depth and motion",
         stage=stage,
     )
-    curves = [
-        pd.concat([table.assign(stage=stage, seed=seed) for seed, table in tables.items()], ignore_index=True)
-        for tables in (
-            {seed: result.fit.history for seed, result in results.items()},
-            {seed: result.fit.validations for seed, result in results.items()},
-        )
-    ]
-    return writer, curves[0], curves[1]
+    return writer, *join_curves({seed: result.fit for seed, result in results.items()}, stage)
 
 
 def run_sft(
@@ -196,15 +189,13 @@ def _write_stage(
                 shutil.copy(starts[seed] / name / "config.json", target / name)  # the other says where it was read
         add_lora(backbone, config.lora, seed=seed)
         load_lora_state(backbone.transformer, result.lora)
-        last = result.fit.validations.iloc[-1:].to_dict("records")
-        card = ModelCard(
-            title=f"Phys4D {stage} adapter, seed {seed}",
-            base=config.base_model,
-            base_licence=config.base_licence,
+        card = adapter_card(
+            result.fit,
+            stage=stage,
+            seed=seed,
             data=data,
-            seeds=(seed,),
-            metrics=tuple({str(key): float(value) for key, value in row.items()} for row in last),
-            command=f"kedro run --pipeline={stage}",
+            base=config.base_model,
+            licence=config.base_licence,
         )
         save_lora(backbone, target / "lora", card=card)
         remove_lora(backbone)
