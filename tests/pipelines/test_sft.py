@@ -67,7 +67,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> DataCatalog:
         "params:sft": SftConfig(**PARAMETERS, checkpoint_dir=str(folder / "checkpoints")),
         "params:world_model": LoadingConfig(device="cpu"),
     }
-    caches = ("sft_latents", "sft_validation_latents")
+    caches = [
+        f"{stage}_{kind}" for stage in ("sft", "appearance_control") for kind in ("latents", "validation_latents")
+    ]
     catalog = DataCatalog(
         {name: MemoryDataset(value, copy_mode="assign") for name, value in inputs.items()}
         | {name: LatentCacheDataset(filepath=str(folder / "latents")) for name in caches}
