@@ -40,7 +40,8 @@ def encode_mp4(frames: Frames, fps: float, *, least_side: int = 256) -> bytes:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": str(_CRF)}
+        # With B-frames and macroblock-tree rate control x264 makes different bytes of equal frames now and then.
+        stream.options = {"crf": str(_CRF), "x264-params": "bframes=0:mbtree=0"}
         codec = stream.codec_context
         codec.thread_count = 1  # the number of threads decides the bytes
         codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range = _BT709, _BT709, _SRGB, 1
