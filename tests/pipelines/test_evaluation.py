@@ -17,17 +17,8 @@ from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.datasets.clip_shards import ClipShardsDataset
 from phys4d_kedro.datasets.latent_cache import LatentCacheDataset
 from phys4d_kedro.datasets.model_directory import ModelDirectoryDataset
-from phys4d_kedro.evaluation.config import EvaluationConfig
 from phys4d_kedro.evaluation.reading import readout_seed
 from phys4d_kedro.evaluation.statistics import METRICS
-from phys4d_kedro.perception.config import (
-    ConsistencyConfig,
-    DepthConfig,
-    FlowConfig,
-    NanoDepthConfig,
-    PseudoLabelConfig,
-)
-from phys4d_kedro.perception.nano_depth_anything import build_model, save_model
 from phys4d_kedro.pipelines.evaluation import create_pipeline
 from phys4d_kedro.training.heads import LabelReader, new_heads
 from phys4d_kedro.world_model.backbones.wan import WanBackbone
@@ -35,6 +26,7 @@ from phys4d_kedro.world_model.config import LoadingConfig, NanoWanConfig
 from phys4d_kedro.world_model.latents import LatentCache
 from phys4d_kedro.world_model.nano.wan import build_nano_wan
 from phys4d_kedro.world_model.world_model import WorldModel
+from tests.evaluation.tiny_estimators import EVALUATION, tiny_labels
 
 TINY_WAN = NanoWanConfig(
     latent_channels=4,
@@ -46,26 +38,6 @@ TINY_WAN = NanoWanConfig(
     ffn_dim=32,
     text_dim=16,
     prompt_tokens=12,
-)
-TINY_DEPTH = NanoDepthConfig(
-    image_size=28,
-    patch_size=14,
-    hidden_size=16,
-    layers=4,
-    heads=2,
-    neck_sizes=(4, 4, 4, 4),
-    fusion_size=4,
-    head_size=4,
-    max_depth=20,
-)
-PARAMETERS = EvaluationConfig(
-    noise_level=0.1,
-    moving_threshold=0.01,
-    tracks=64,
-    ridge_penalty=0.01,
-    bootstrap_resamples=50,
-    example_clips=2,
-    seed=0,
 )
 
 
@@ -85,12 +57,6 @@ def catalog(folder: Path) -> DataCatalog:
     for seed in (0, 1):
         for name, head in new_heads(WanBackbone(backbone), LabelReader(train, 10**9), "linear", seed=seed).items():
             head.save_pretrained(folder / "heads" / f"seed_{seed}" / name)
-    save_model(build_model(TINY_DEPTH, seed=0), folder / "depth")
-    labels = PseudoLabelConfig(
-        flow=FlowConfig(),
-        depth=DepthConfig(model=str(folder / "depth")),
-        consistency=ConsistencyConfig(alignment="none", prior=1, smoothing_passes=0),
-    )
     inputs = {
         "backbone": backbone,
         "heads": folder / "heads",
@@ -98,8 +64,8 @@ def catalog(folder: Path) -> DataCatalog:
         "latents": latents,
         "simulated_clips_heldout": heldout,
         "simulated_clips_heldout_quality": {},
-        "params:evaluation": PARAMETERS,
-        "params:pseudo_labeling": labels,
+        "params:evaluation": EVALUATION,
+        "params:pseudo_labeling": tiny_labels(folder / "depth"),
         "params:world_model": LoadingConfig(device="cpu"),
     }
     return DataCatalog(
@@ -159,7 +125,7 @@ def test_running_again_gives_the_same_table(run: DataCatalog) -> None:
 def test_cached_latents_change_nothing(run: DataCatalog) -> None:
     clip = run["simulated_clips_heldout"].load()[0]
     backbone = run["backbone"].load()
-    model = WorldModel.load(backbone, run["heads"].load() / "seed_0", noise_level=PARAMETERS.noise_level)
-    cold = model.perceive(clip, seed=readout_seed(PARAMETERS.seed, clip.clip_id))
+    model = WorldModel.load(backbone, run["heads"].load() / "seed_0", noise_level=EVALUATION.noise_level)
+    cold = model.perceive(clip, seed=readout_seed(EVALUATION.seed, clip.clip_id))
     kept = run["predictions"].load().read(f"{clip.clip_id}.heads")
     np.testing.assert_allclose(kept.depth, cold.depth, rtol=1e-3)  # stored as float16

@@ -10,10 +10,9 @@ import pandas as pd
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.evaluation.judges import Generated, WorldJudge, judge_worlds
 from phys4d_kedro.evaluation.reward_config import DivergenceConfig, RewardConfig
-from phys4d_kedro.evaluation.video_metrics import Video, motion_masks, spatiotemporal_iou
+from phys4d_kedro.evaluation.video_metrics import GREY, Video, motion_masks, spatiotemporal_iou
 from phys4d_kedro.evaluation.worlds import WorldReference, WorldScore, with_given_frame
 
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
 _LEAST_SPREAD = 1.0  # grey levels: what counts as a frame of one colour, or without an edge
 
 
@@ -111,7 +110,7 @@ def _frame_drift(frame: Video, truth: Video) -> float:
 
 def _sharpness(frame: Video) -> float:
     """Mean absolute difference of neighbouring grey values, along rows and columns."""
-    grey = frame.astype(np.float32) @ _GREY
+    grey = frame.astype(np.float32) @ GREY
     return float(max(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean(), _LEAST_SPREAD))
 
 

@@ -22,7 +22,7 @@ GENERATION_METRICS = {
     "motion_iou_weighted": Metric("Motion IoU, weighted spatial", higher_is_better=True),
 }
 
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, as OpenCV has it
+GREY = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601, as OpenCV has it
 _ROUNDING = 1 / 12 / 255**2  # mean square of what rounding to 8 bits adds
 
 
@@ -43,7 +43,7 @@ def motion_masks(video: Video, *, threshold: float = 10.0) -> Masks:
     Grey values G in 0..255, smoothed by [1 2 1] / 4 along rows and columns with the border repeated, differ by more
     than the threshold: |G(t) - G(0)| > threshold.
     """
-    padded = np.pad(video.astype(np.float32) @ _GREY, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    padded = np.pad(video.astype(np.float32) @ GREY, ((0, 0), (1, 1), (1, 1)), mode="edge")
     rows = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
     grey = (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 4
     return np.asarray(np.abs(grey - grey[:1]) > threshold)
