@@ -38,7 +38,7 @@ def test_interrupted_run_ends_in_the_same_bytes(tmp_path: Path, step: int, micro
     pd.testing.assert_frame_equal(undisturbed.history, resumed.history, check_exact=True)
     pd.testing.assert_frame_equal(undisturbed.validations, resumed.validations, check_exact=True)
     assert undisturbed.history["step"].tolist() == [3, 6, 9, 12]
-    assert undisturbed.validations["step"].tolist() == [5, 10, 12]
+    assert undisturbed.validations["step"].tolist() == [0, 5, 10, 12]
 
 
 class _OneLine(Task):
@@ -96,7 +96,7 @@ def test_the_best_weights_are_kept_and_left(tmp_path: Path) -> None:
     last, best = Slide(), Slide()
     result = run(last, tmp_path / "last", SLIDE)
     run(best, tmp_path / "best", SLIDE.model_copy(update={"keep": "best"}))
-    steps = np.arange(1, 11)
+    steps = np.arange(11)
     assert result.validations["step"].tolist() == steps.tolist()
     assert np.allclose(result.validations["validation_loss"], (0.01 * steps - 0.05) ** 2, atol=1e-6)
     assert (last.weight, best.weight) == (pytest.approx(0.1, abs=1e-6), pytest.approx(0.05, abs=1e-6))
@@ -124,22 +124,22 @@ def test_patience_stops_and_the_end_is_final(tmp_path: Path) -> None:
 
 def test_a_task_stops_by_its_own_rule(tmp_path: Path) -> None:
     config = SLIDE.model_copy(update={"validate_every": 2})
-    result = run(Slide(stop_after=3), tmp_path, config)
+    result = run(Slide(stop_after=4), tmp_path, config)
     assert (result.stopped, result.steps) == ("far enough", 6)
     # Where the rule holds only at the last step, nothing was stopped.
-    assert run(Slide(stop_after=5), tmp_path / "whole", config).stopped is None
+    assert run(Slide(stop_after=6), tmp_path / "whole", config).stopped is None
 
 
 def test_validation_sees_averaged_weights_and_leaves_the_others_as_they_were(tmp_path: Path) -> None:
     averaging, validating = SLIDE.model_copy(update={"ema": 0.5}), Slide()
     run(validating, tmp_path / "validated", averaging)
     run(Slide(), tmp_path / "not", averaging.model_copy(update={"validate_every": None}))
-    average, expected = 0.0, []
+    average, expected = 0.0, [0.0]
     for step in range(10):
         average += (1 - min(0.5, (1 + step) / (10 + step))) * (0.01 * (step + 1) - average)
         expected.append(average)
     assert np.allclose(validating.validated, expected, atol=1e-6)
-    assert not np.allclose(validating.validated, 0.01 * np.arange(1, 11), atol=1e-4)
+    assert not np.allclose(validating.validated, 0.01 * np.arange(11), atol=1e-4)
     for name in ("model.safetensors", "model.ema.safetensors", "optimizer.safetensors"):
         paths = [folder_of(tmp_path / run_) / "step_00000010" / name for run_ in ("validated", "not")]
         assert paths[0].read_bytes() == paths[1].read_bytes()

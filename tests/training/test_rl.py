@@ -148,7 +148,7 @@ def test_curves_have_both_judges_and_say_whose_they_are(stage: Any) -> None:
         assert (table["reward"] == table["chamfer_4d_estimators"]).all()
         assert (table["independent"] == table["chamfer_4d_heads"]).all()
         assert not np.allclose(table["reward"], table["independent"])
-    assert validations["step"].tolist() == [2, 4] * 2
+    assert validations["step"].tolist() == [0, 2, 4] * 2
     assert (validations["validation_distance"] == -validations["reward"]).all()
 
 

@@ -41,7 +41,9 @@ class LoopConfig(BaseModel):
     keep_checkpoints: int = Field(2, ge=1, description="How many of the newest checkpoints stay on disk.")
     log_every: int = Field(10, ge=1, description="Steps averaged into one point of the loss curve.")
     validate_every: int | None = Field(
-        None, ge=1, description="Steps between validations; one is made at the end too. null: never."
+        None,
+        ge=1,
+        description="Steps between validations; one is made before the first and at the end too. null: never.",
     )
     patience: int | None = Field(
         None, ge=1, description="Validations in a row without a better one after which training ends. null: any number."

@@ -166,6 +166,8 @@ class _Run:
                 disable=not ranks.is_main(),
             ) as bar,
         ):
+            if config.validate_every is not None and not state.validations:
+                self._validate(trackers)  # where training starts from
             for indices in batches(self.items, config, state.step):
                 self._step(indices)
                 self._account(trackers)
@@ -218,6 +220,7 @@ class _Run:
         self._settle()
         if validate:
             self._validate(trackers)
+            self._consider_stopping()
         if log or state.stopped is not None:
             means = mean_rows(state.pending)
             state.history.append({"step": state.step, "learning_rate": learning_rate(state.step - 1, config), **means})
@@ -238,7 +241,7 @@ class _Run:
             self.state.pending.append(record.row())
 
     def _validate(self, trackers: Trackers) -> None:
-        """A validation of the averaged weights: a row, the best weights if these are, and whether to go on."""
+        """A validation of the averaged weights: a row, and the best weights if these are."""
         state, task = self.state, self.task
         for module in task.modules.values():
             module.eval()
@@ -253,6 +256,10 @@ class _Run:
         self._say(
             f"validation after step {state.step}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
         )
+
+    def _consider_stopping(self) -> None:
+        """By the task's own rule, or because validations get no better."""
+        state, task = self.state, self.task
         if not self.complete:
             reason = task.stop_reason(state.validations) or out_of_patience(
                 state.validations, task.monitored, self.config.patience

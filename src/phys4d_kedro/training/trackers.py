@@ -72,7 +72,8 @@ class TensorBoardTracker:
         from torch.utils.tensorboard import SummaryWriter
 
         _wait_for_a_later_name(directory)
-        self._writer = SummaryWriter(str(directory), purge_step=state.step + 1)
+        later = state.step + 1 if state.step else 0  # what a run that begins anew had logged before its first step, too
+        self._writer = SummaryWriter(str(directory), purge_step=later)
 
     def log(self, group: str, row: Row) -> None:
         for key, value in row.items():
