@@ -154,6 +154,7 @@ def finetune(inputs: Path, folder: Path, clips: ClipStore, backbone: Path) -> Tr
         motion_weight=1,
         warp_weight=0.1,
         photometric_weight=0,
+        moving_weight=1,
         noise_shift=3,
         geometry_share=0.5,
         geometry_shift=0.1,

@@ -36,6 +36,24 @@ def test_labels_weigh_confidence_and_leave_out_what_is_unknown(tmp_path: Path) -
     assert torch.equal(labels.motion_weight[0], expected)
 
 
+def test_pixels_of_moving_objects_count_more_the_others_as_before(tmp_path: Path) -> None:
+    clip = make_clip(0)
+    assert clip.segmentation is not None
+    write_shards([clip], str(tmp_path), clips_per_shard=1)
+    store = ClipStore(str(tmp_path))
+    plain, weighed = read_labels(store, clip.clip_id), read_labels(store, clip.clip_id, moving_weight=10)
+    sphere = torch.from_numpy(clip.segmentation == 1)[None]  # the wall stands still
+    assert sphere.any()
+    for frames, name in ((slice(None), "depth_weight"), (slice(-1), "motion_weight")):
+        factor = torch.where(sphere[:, frames], 10.0, 1.0)
+        assert torch.equal(getattr(weighed, name), getattr(plain, name) * factor)
+    write_shards(
+        [clip.with_(tracks=None, track_instance=None, track_visible=None)], str(tmp_path / "b"), clips_per_shard=1
+    )
+    with pytest.raises(MissingAnnotationError, match=clip.clip_id):
+        read_labels(ClipStore(str(tmp_path / "b")), clip.clip_id, moving_weight=10)
+
+
 def test_unlabelled_clip_is_named(tmp_path: Path) -> None:
     clip = make_clip(0).with_(motion=None, motion_valid=None)
     write_shards([clip], str(tmp_path), clips_per_shard=1)

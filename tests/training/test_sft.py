@@ -80,6 +80,7 @@ def config(checkpoints: Path, *, loop: dict[str, Any] | None = None, **changes: 
         "motion_weight": 0.5,
         "warp_weight": 0.1,
         "photometric_weight": 0,
+        "moving_weight": 1,
         "noise_shift": 3,
         "geometry_share": 0.5,
         "geometry_shift": 0.1,

@@ -27,11 +27,13 @@ class LabelReader:
 
     Args:
         memory: bytes that may be kept; beyond them, clips are read again each time.
+        moving_weight: see `read_labels`.
     """
 
-    def __init__(self, clips: ClipStore, memory: int) -> None:
+    def __init__(self, clips: ClipStore, memory: int, *, moving_weight: float = 1.0) -> None:
         self.clips = clips
         self.memory = memory
+        self.moving_weight = moving_weight
         self._kept: dict[int, Labels] = {}
         self._bytes = 0
 
@@ -42,7 +44,7 @@ class LabelReader:
         """The labels of one clip, with a batch dimension of 1."""
         if index in self._kept:
             return self._kept[index]
-        labels = read_labels(self.clips, self.clips.ids[index])
+        labels = read_labels(self.clips, self.clips.ids[index], moving_weight=self.moving_weight)
         size = sum(value.nbytes for value in vars(labels).values())
         if self._bytes + size <= self.memory:
             self._kept[index] = labels

@@ -141,7 +141,7 @@ def run_sft(
         shard_frozen(backbone.transformer)
     cache, memory = LatentCache(Path(cache_dir)), int(settings.label_memory_gb * 1e9)
     train, validation = (
-        LabelledLatents(cache.open([clips], backbone), LabelReader(clips, memory))
+        LabelledLatents(cache.open([clips], backbone), LabelReader(clips, memory, moving_weight=settings.moving_weight))
         for clips in (ClipStore(clips_root), ClipStore(validation_root))
     )
     result = fit(

@@ -26,6 +26,10 @@ class SftConfig(BaseModel):
         ge=0,
         description="Weight of the same consistency of the denoised video's colours; 0 saves decoding it.",
     )
+    moving_weight: float = Field(
+        gt=0,
+        description="Pixels of moving objects, which are few, count this many times in the 4D losses; 1: as others.",
+    )
     noise_shift: float = Field(
         gt=0, description="Noise levels are shift u / (1 + (shift - 1) u) of uniform u; above 1 prefers high noise."
     )
