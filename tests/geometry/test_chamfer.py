@@ -27,9 +27,10 @@ def sets(T=4, N=11, M=7):
     return P, Q, torch.rand(T, N, generator=g) > 0.4, torch.rand(T, M, generator=g) > 0.4
 
 
-@pytest.mark.parametrize("chunk", [2**18, 20])
-def test_4d_matches_brute_force_with_partial_validity(monkeypatch, chunk):
+@pytest.mark.parametrize(("chunk", "few"), [(2**18, 0), (20, 0), (20, 2**19)])
+def test_4d_matches_brute_force_with_partial_validity(monkeypatch, chunk, few):
     monkeypatch.setitem(chamfer._CHUNK_PAIRS, "cpu", chunk)
+    monkeypatch.setitem(chamfer._FEW, "tracks", few)
     P, Q, valid_p, valid_q = sets()
     valid_p[:, 2] = False
     P[:, 2] = torch.inf
@@ -53,11 +54,9 @@ def test_4d_knows_analytic_cases():
     assert chamfer_4d(stay, swap).item() == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("tree_from", [0, 2**14])
-@pytest.mark.parametrize("chunk", [2**18, 200])
-def test_per_frame_matches_cdist_by_tree_and_by_all_distances(monkeypatch, tree_from, chunk):
-    monkeypatch.setattr(chamfer, "_TREE_FROM", tree_from)
-    monkeypatch.setitem(chamfer._CHUNK_PAIRS, "cpu", chunk)
+@pytest.mark.parametrize("few", [0, 2**14])
+def test_per_frame_matches_cdist_by_tree_and_by_all_distances(monkeypatch, few):
+    monkeypatch.setitem(chamfer._FEW, "points", few)
     P, Q, valid_p, valid_q = sets(N=60, M=50)
     valid_q[2] = False
     got = chamfer_per_frame(P, Q, valid_p, valid_q)
@@ -67,7 +66,21 @@ def test_per_frame_matches_cdist_by_tree_and_by_all_distances(monkeypatch, tree_
         assert got[t].item() == pytest.approx((d.min(0).values.mean() + d.min(1).values.mean()).item())
 
 
-def test_both_have_gradients():
+@pytest.mark.parametrize("chunk", [2**18, 200])
+def test_nearest_points_in_chunks_are_those_of_all_distances(monkeypatch, chunk):
+    """What GPUs use."""
+    monkeypatch.setitem(chamfer._CHUNK_PAIRS, "cpu", chunk)
+    P, Q, *_ = sets(N=60, M=50)
+    distance = torch.cdist(P[0], Q[0])
+    of_p, of_q = chamfer._nearest_points(P[0], Q[0])
+    assert torch.equal(of_p, distance.argmin(1))
+    assert torch.equal(of_q, distance.argmin(0))
+
+
+@pytest.mark.parametrize("few", [0, 2**14])
+def test_both_have_gradients(monkeypatch, few):
+    for kind in ("tracks", "points"):
+        monkeypatch.setitem(chamfer._FEW, kind, few)
     P, Q, valid_p, valid_q = sets(T=3, N=4, M=3)
     P.requires_grad_()
     assert torch.autograd.gradcheck(lambda p: chamfer_4d(p, Q, valid_p, valid_q), P)

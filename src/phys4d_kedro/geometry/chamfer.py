@@ -1,7 +1,8 @@
 """Chamfer distances between sets of tracks and sets of points, in metres; differentiable in the points.
 
-Which neighbour is nearest is searched without a gradient, in chunks; the distance to it is computed again with one. So
-memory grows with the number of tracks, never with that of pairs. Letters: T frames; N and M points.
+Of few points all distances are taken. Of more, the nearest neighbours are searched without a gradient, in chunks, and
+the distance to it is computed again with one. So memory grows with the number of tracks, not with that of pairs.
+Letters: T frames; N and M points.
 """
 
 import math
@@ -12,8 +13,9 @@ import torch
 # Pairs held at once. A CPU is fastest while three such matrices stay in its cache; a GPU wants work for all its cores.
 _CHUNK_PAIRS = {"cpu": 2**18, "cuda": 2**24}
 
-# Up to so many pairs, a CPU compares all of them sooner than it builds a k-d tree.
-_TREE_FROM = 2**14
+# Up to so many distances, a CPU is done sooner if it takes all at once: of tracks in all frames, than in chunks; of
+# points, than by a k-d tree.
+_FEW = {"tracks": 2**19, "points": 2**14}
 
 # Distances by subtraction: by a matrix product, float32 would lose millimetres at ten metres.
 _EXACT = "donot_use_mm_for_euclid_dist"
@@ -49,6 +51,8 @@ def chamfer_4d(
         # Points that are not valid may be inf; 0 * inf would be NaN.
         P, Q = torch.where(valid_p[..., None], P, 0.0), torch.where(valid_q[..., None], Q, 0.0)
         weight_p, weight_q = valid_p.to(P), valid_q.to(P)
+    if P.device.type == "cpu" and P.shape[0] * P.shape[1] * Q.shape[1] <= _FEW["tracks"]:
+        return _of_all_tracks(P, Q, weight_p, weight_q, limit)
     nearest_p, nearest_q = _nearest_tracks(P, Q, weight_p, weight_q, limit)
     to_q = _mean_distance(P, Q[:, nearest_p], weight_p, weight_q if weight_q is None else weight_q[:, nearest_p], limit)
     to_p = _mean_distance(Q, P[:, nearest_q], weight_q, weight_p if weight_p is None else weight_p[:, nearest_q], limit)
@@ -65,7 +69,7 @@ def chamfer_per_frame(
 ) -> torch.Tensor:
     """Chamfer distance of two point sets in each frame: mean_i min_j |P_i - Q_j| + mean_j min_i |P_i - Q_j|.
 
-    Neighbours come from a k-d tree where a CPU has many points, else from all distances.
+    Neighbours come from a k-d tree where a CPU has many points.
 
     Args:
         P: (T, N, 3); Q: (T, M, 3), metres.
@@ -82,10 +86,8 @@ def chamfer_per_frame(
         if len(p) == 0 or len(q) == 0:
             frames.append(P.new_tensor(torch.nan))
             continue
-        nearest_p, nearest_q = _nearest_points(p, q)
-        to_q = torch.linalg.vector_norm(p - q[nearest_p], dim=-1).clamp(max=limit).mean()
-        to_p = torch.linalg.vector_norm(q - p[nearest_q], dim=-1).clamp(max=limit).mean()
-        frames.append(to_q + to_p)
+        to_q, to_p = _nearest_distances(p, q)
+        frames.append(to_q.clamp(max=limit).mean() + to_p.clamp(max=limit).mean())
     return torch.stack(frames)
 
 
@@ -113,16 +115,42 @@ def _nearest_tracks(
     return best.of_p, best.of_q
 
 
-@torch.no_grad()
-def _nearest_points(p: torch.Tensor, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The index of the nearest point of the other set, (N,) and (M,), of points (N, 3) and (M, 3)."""
-    if p.device.type == "cpu" and len(p) * len(q) > _TREE_FROM:
+def _of_all_tracks(
+    P: torch.Tensor, Q: torch.Tensor, weight_p: torch.Tensor | None, weight_q: torch.Tensor | None, limit: float
+) -> torch.Tensor:
+    """The 4D Chamfer distance of few tracks, from all distances (T, N, M) at once."""
+    distance = torch.cdist(P, Q, compute_mode=_EXACT).clamp(max=limit)
+    if weight_p is None or weight_q is None:
+        mean = distance.mean(0)
+        return mean.amin(1).mean() + mean.amin(0).mean()
+    both = weight_p[:, :, None] * weight_q[:, None]
+    shared = both.sum(0)
+    mean = ((distance * both).sum(0) / shared.clamp(min=1)).masked_fill(shared == 0, torch.inf)
+    of_p, of_q = mean.amin(1), mean.amin(0)
+    return of_p[of_p < torch.inf].mean() + of_q[of_q < torch.inf].mean()
+
+
+def _nearest_distances(p: torch.Tensor, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The distance to the nearest point of the other set, (N,) and (M,), of points (N, 3) and (M, 3)."""
+    if p.device.type == "cpu" and len(p) * len(q) <= _FEW["points"]:
+        distance = torch.cdist(p, q, compute_mode=_EXACT)
+        return distance.amin(1), distance.amin(0)
+    if p.device.type == "cpu":
         from scipy.spatial import KDTree
 
-        a, b = np.ascontiguousarray(p.numpy()), np.ascontiguousarray(q.numpy())
+        a, b = (np.ascontiguousarray(points.detach().numpy()) for points in (p, q))
         threads = torch.get_num_threads()
-        found = KDTree(b).query(a, workers=threads)[1], KDTree(a).query(b, workers=threads)[1]
-        return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+        (to_q, nearest_p), (to_p, nearest_q) = KDTree(b).query(a, workers=threads), KDTree(a).query(b, workers=threads)
+        if not (torch.is_grad_enabled() and (p.requires_grad or q.requires_grad)):
+            return torch.from_numpy(to_q).to(p), torch.from_numpy(to_p).to(q)
+        of_p, of_q = torch.as_tensor(nearest_p), torch.as_tensor(nearest_q)
+    else:
+        of_p, of_q = _nearest_points(p.detach(), q.detach())
+    return torch.linalg.vector_norm(p - q[of_p], dim=-1), torch.linalg.vector_norm(q - p[of_q], dim=-1)
+
+
+def _nearest_points(p: torch.Tensor, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The index of the nearest point of the other set, (N,) and (M,), chunk by chunk."""
     p, q = p.T.contiguous(), q.T.contiguous()
     best = _Best(p.shape[1], q.shape[1], p)
     for rows in best.chunks():
