@@ -14,11 +14,11 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install run test lint format viz bench clean
+.PHONY: help install run test lint format viz viz-build docs bench clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 11
 
 install: $(STAMP) ## Create .venv and install into it (the other targets do so by themselves)
 
@@ -33,8 +33,10 @@ run: $(STAMP) ## Run the whole flow on the embedded default, then name the repor
 	$(BIN)/kedro run $(ARGS)
 	@test ! -f data/08_reporting/report.html || echo "Report: $(CURDIR)/data/08_reporting/report.html"
 
+# A worker a core, to eight: more would mostly import and build the same fixtures. Work is stolen from the end of the
+# others' lists, so that tests of a file, which share its fixtures, mostly stay together. ARGS=-n0 runs in one process.
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses=8 --dist=worksteal $(ARGS)
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .
@@ -47,6 +49,13 @@ format: $(STAMP) ## Format the code and sort the imports
 
 viz: $(STAMP) ## Show the pipelines in the browser
 	$(BIN)/kedro viz run $(ARGS)
+
+viz-build: $(STAMP) ## Write the same as static files, with previews, to build/
+	$(BIN)/kedro viz build --include-previews
+	@echo "To look: $(BIN)/python -m http.server --directory build"
+
+docs: $(STAMP) ## Check all data again and write what comes of it as pages, then name the first
+	$(BIN)/python -m phys4d_kedro.data_docs $(ARGS)
 
 bench: $(STAMP) ## Run every benchmark; results go to benchmarks/results
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

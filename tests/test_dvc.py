@@ -1,6 +1,6 @@
 """dvc.yaml says what the pipelines really read and write."""
 
-import ast
+import json
 import os
 import re
 import shutil
@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 import yaml
-from kedro.config import OmegaConfigLoader
-from kedro.framework.project import configure_project, pipelines
+from dvc_code import RECIPES, catalog_of, code_of, pipelines_of_stages
 from kedro.pipeline import Pipeline
+
+from phys4d_kedro.reporting.headlines import pick_figures
 
 ROOT = Path(__file__).parents[1]
 RUN: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 WEIGHTS: dict[str, Any] = yaml.safe_load((ROOT / "weights" / "dvc.yaml").read_text())["stages"]
 GALLERY: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "gallery" / "dvc.yaml").read_text())["stages"]
-STAGES = RUN | WEIGHTS | GALLERY
-# Stages that run several pipelines, in an environment of their own.
-RECIPES = {"nano_backbone": ("nano-backbone", ("simulation", "backbone"))}
+BENCHMARKS: dict[str, Any] = yaml.safe_load((ROOT / "benchmarks" / "dvc.yaml").read_text())["stages"]
+STAGES = RUN | WEIGHTS | GALLERY | BENCHMARKS
 # Not a product of a stage: entries of the cache are keyed by content, durations change with every run.
 NOT_TRACKED = {"phys4d_kedro.datasets.latent_cache.LatentCacheDataset"}
 NOT_TRACKED_NAMES = {"node_durations"}
@@ -30,15 +30,7 @@ NOT_TRACKED_NAMES = {"node_durations"}
 @pytest.fixture(scope="module")
 def registered() -> dict[str, Pipeline]:
     """What every stage runs."""
-    configure_project("phys4d_kedro")
-    alone = {name: pipeline for name, pipeline in pipelines.items() if name != "__default__"}
-    return alone | {stage: sum((alone[n] for n in names), Pipeline([])) for stage, (_, names) in RECIPES.items()}
-
-
-def catalog_of(name: str) -> dict[str, Any]:
-    """The catalog as it is configured for a stage."""
-    env = RECIPES.get(name, ("local",))[0]
-    return OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env=env)["catalog"]
+    return pipelines_of_stages()
 
 
 def paths(stage: dict[str, Any], *sections: str) -> set[str]:
@@ -51,28 +43,6 @@ def files_of(names: set[str], catalog: dict[str, Any]) -> set[str]:
     """The files of those datasets that are tracked."""
     configured = {name: catalog[name] for name in names - NOT_TRACKED_NAMES if name in catalog}
     return {entry.get("filepath") or entry["path"] for entry in configured.values() if entry["type"] not in NOT_TRACKED}
-
-
-def imported_modules(package: Path) -> set[Path]:
-    """Files of this project that the Python files of a package import, directly or not, at any place."""
-    source = ROOT / "src"
-    todo, seen = list(package.glob("**/*.py")), set()
-    while todo:
-        file = todo.pop()
-        if file in seen:
-            continue
-        seen.add(file)
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = []
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            for name in names:
-                if name.startswith("phys4d_kedro."):
-                    path = source / name.replace(".", "/")
-                    todo += [f for f in (path.with_suffix(".py"), path / "__init__.py") if f.is_file()]
-    return {file.relative_to(ROOT) for file in seen}
 
 
 def test_every_pipeline_has_a_stage(registered: dict[str, Pipeline]) -> None:
@@ -112,16 +82,10 @@ def test_parameters_agree(name: str, registered: dict[str, Pipeline]) -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_imported_code_is_a_dependency(name: str) -> None:
-    listed = [Path(path) for path in paths(STAGES[name], "deps")]
-    everywhere = {Path("src/phys4d_kedro") / f for f in ("__init__.py", "errors.py", "hooks.py")}
-    missing = [
-        str(file)
-        for pipeline in RECIPES.get(name, ("", (name,)))[1]
-        for file in sorted(imported_modules(ROOT / "src/phys4d_kedro/pipelines" / pipeline) - everywhere)
-        if not any(file == path or path in file.parents for path in listed)
-    ]
-    assert missing == []
+def test_code_is_what_is_imported(name: str, registered: dict[str, Pipeline]) -> None:
+    listed = {path for path in paths(STAGES[name], "deps") if path.startswith("src/")}
+    expected = code_of(name, registered[name])
+    assert listed == expected, "imports changed: `python tests/dvc_code.py` writes what each stage depends on"
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -136,6 +100,26 @@ def test_interrupted_work_is_kept(name: str) -> None:
         for entry in STAGES[name].get(section, []):
             assert isinstance(entry, dict), entry
             assert next(iter(entry.values()))["persist"] is True
+
+
+PLOTS = {
+    path: options for stage in STAGES.values() for plot in stage.get("plots", []) for path, options in plot.items()
+}
+
+
+@pytest.mark.parametrize("path", PLOTS)
+def test_plots_name_columns_of_their_files(path: str) -> None:
+    columns = (ROOT / path).read_text().partition("\n")[0].split(",")
+    assert {PLOTS[path]["x"], PLOTS[path]["y"]} <= set(columns)
+
+
+def test_metrics_are_few_and_flat() -> None:
+    files = {path for stage in STAGES.values() for entry in stage.get("metrics", []) for path in entry}
+    assert files == {"metrics/headlines.json"}  # every other file of metrics/ would add hundreds of columns
+    figures = yaml.safe_load((ROOT / "conf/base/parameters_headlines.yml").read_text())["headlines"]["figures"]
+    sources = {name: json.loads((ROOT / f"metrics/{name}.json").read_text()) for name in ("evaluation", "comparison")}
+    assert len(figures) <= 12
+    assert set(pick_figures(sources, figures)) == set(figures)
 
 
 @pytest.mark.slow

@@ -1,9 +1,11 @@
 """The comparison pipeline, run on tiny models of the real classes, stages of random weights and analytic clips."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
@@ -11,15 +13,18 @@ from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_datasets.pandas import ParquetDataset
+from kedro_datasets.partitions import PartitionedDataset
 from kedro_datasets.plotly import JSONDataset as FigureDataset
 
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.datasets.clip_shards import ClipShardsDataset
 from phys4d_kedro.datasets.latent_cache import LatentCacheDataset
+from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.evaluation.comparison import COMPARISON_METRICS, GENERATION, PERCEPTION, STAGES
 from phys4d_kedro.evaluation.comparison_config import ComparisonConfig
 from phys4d_kedro.pipelines.comparison import create_pipeline
+from phys4d_kedro.pipelines.comparison.nodes import record_comparison
 from phys4d_kedro.world_model.config import LoadingConfig, SamplingConfig
 from tests.evaluation.tiny_estimators import EVALUATION, tiny_labels
 from tests.factories import make_clip
@@ -36,6 +41,10 @@ PARAMETERS = ComparisonConfig(
     seed=0,
 )
 SEEDS = 2
+BYTES = {
+    "type": "text.TextDataset",
+    "fs_args": {"open_args_save": {"mode": "wb"}, "open_args_load": {"mode": "rb"}},
+}
 
 
 def catalog(folder: Path) -> DataCatalog:
@@ -68,6 +77,9 @@ def catalog(folder: Path) -> DataCatalog:
             "comparison_table": FigureDataset(filepath=str(folder / "comparison_table.json")),
             "comparison_margins": FigureDataset(filepath=str(folder / "comparison_margins.json")),
             "comparison_sheets": MatplotlibDataset(filepath=str(folder / "sheets"), overwrite=True),
+            "comparison_videos": PartitionedDataset(
+                path=str(folder / "videos"), filename_suffix=".mp4", dataset=BYTES, overwrite=True
+            ),
         }
     )
 
@@ -129,6 +141,22 @@ def test_figures_and_sheets_are_written(run: DataCatalog, folder: Path) -> None:
     for name in ("comparison_table", "comparison_margins"):
         assert run[name].load().data
     assert sorted(path.name for path in (folder / "sheets").iterdir()) == ["sphere-0000.png", "sphere-0001.png"]
+    assert sorted(path.name for path in (folder / "videos").iterdir()) == ["sphere-0000.mp4", "sphere-0001.mp4"]
+    with av.open(str(folder / "videos/sphere-0000.mp4")) as video:
+        frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    assert len(frames) == 4  # the last frame has no motion
+    # Five rows, of the truth and four stages, and three columns of pictures enlarged to 256 pixels.
+    assert frames[0].shape[0] // 256 == 5
+    assert frames[0].shape[1] // 256 == 3
+
+
+def test_the_first_clip_is_recorded_or_the_extra_is_named(run: DataCatalog) -> None:
+    worlds, heldout = run["comparison_clips"].load(), run["simulated_clips_heldout"].load()
+    if importlib.util.find_spec("rerun") is None:
+        with pytest.raises(ConfigurationError, match=r"phys4d_kedro\[rerun\]"):
+            record_comparison(worlds, heldout)
+    else:
+        assert record_comparison(worlds, heldout).startswith(b"RRF")
 
 
 def test_running_again_gives_the_same_and_keeps_the_worlds(run: DataCatalog, folder: Path) -> None:

@@ -13,7 +13,13 @@ from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.comparison import COLUMNS, GENERATION, PERCEPTION, summarise_comparison
+from phys4d_kedro.evaluation.physics_iq.layout import PERSPECTIVES
+from phys4d_kedro.evaluation.simiq.frozen import load_version
+from phys4d_kedro.evaluation.simiq.measure import COLUMNS as SIMIQ_COLUMNS
+from phys4d_kedro.evaluation.simiq.scores import summarise_simiq
 from phys4d_kedro.evaluation.statistics import summarise_scores
+from phys4d_kedro.evaluation.suite.summary import summarise_suite
+from phys4d_kedro.evaluation.suite.table import COLUMNS as SUITE_COLUMNS
 
 SCENES = ("ball_ramp", "block_domino")
 # Mean value of each predictor: AbsRel, end-point error (`pixel_median` has none).
@@ -103,6 +109,69 @@ def comparison() -> dict[str, Any]:
             rows.append((GENERATION, stage, seed, 0, None, None, "frechet", level))
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64", "sample": "Int64"})
     return summarise_comparison(table, resamples=50, seed=0)
+
+
+@pytest.fixture(scope="session")
+def suite() -> dict[str, Any]:
+    """4D suite of the same stages: stage 2 halves every error but that of normals, stage 3 doubles that of depth."""
+    rows: list[tuple[Any, ...]] = []
+    about = [(f"c{i}", "s", "rigid_bodies") for i in range(4)]
+    for clip, *facts in about:
+        rows += [("exact", "truth", None, None, clip, *facts, "chamfer_4d", at, 0.1) for at in (0.5, 1.0)]
+        for stage, level in STAGE_LEVELS.items():
+            for judge in ("heads", "estimators"):
+                i = int(clip[1:])
+                who = judge, stage, 0, 0, clip, *facts
+                depth = 4.0 if stage == "rl" else level
+                rows += [(*who, "depth_abs_rel", None, depth * (1 + i / 10)), (*who, "normal_error", None, 20.0 + i)]
+                rows += [(*who, "chamfer_4d", at, level * (at or 2) * (1 + i / 10)) for at in (None, 0.5, 1.0)]
+    table = pd.DataFrame(rows, columns=list(SUITE_COLUMNS))
+    table = table.astype({"seed": "Int64", "sample": "Int64", "horizon": "Float64"})
+    return summarise_suite(table, resamples=50, seed=0)
+
+
+@pytest.fixture(scope="session")
+def simiq() -> dict[str, Any]:
+    """SimIQ of the same stages, each with IoUs of its own, half as high in every other scenario."""
+    ious = {"takes": 0.8, "still": 0.1, "stage1": 0.2, "sft": 0.4, "rl": 0.4}
+    rows: list[tuple[Any, ...]] = []
+    for method, level in ious.items():
+        who = (method, None, None) if method in ("takes", "still") else (method, 0, 0)
+        for number in range(4):
+            iou = level / (1 + number % 2)
+            about = (
+                f"simiq-s-{number}-v0-t0",
+                f"s-{number}",
+                PERSPECTIVES[0],
+                "s",
+                ("cloth", "rigid_bodies")[number % 2],
+            )
+            rows.append((*who, *about, (0.01, 0.02), (iou, iou), iou, iou, True, True))
+    table = pd.DataFrame(rows, columns=list(SIMIQ_COLUMNS)).astype({"seed": "Int64", "sample": "Int64"})
+    return summarise_simiq(table, load_version("nano-short-1"), resamples=20, seed=0)
+
+
+@pytest.fixture(scope="session")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    """What two stages make of the beginning of the first three clips."""
+    path = tmp_path_factory.mktemp("worlds")
+    made = [
+        predicted(clip(i), stage).with_(clip_id=f"{clip(i).clip_id}.{stage}.seed0.0", rgb=clip(i).rgb[::-1].copy())
+        for stage in ("stage1", "sft")
+        for i in range(3)
+    ]
+    write_shards(made, str(path), clips_per_shard=4)
+    return ClipStore(str(path))
+
+
+@pytest.fixture(scope="session")
+def validations() -> list[pd.DataFrame]:
+    """Validation losses of stage 2, which falls, and of its control, which does not."""
+    parts = ("denoising_loss", "depth_loss", "motion_loss", "warp_loss")
+    return [
+        pd.DataFrame({"step": [0, 50, 100], "stage": stage, "seed": 0} | dict.fromkeys(parts, losses))
+        for stage, losses in (("sft", [1.0, 0.8, 0.7]), ("appearance_control", [1.0, 1.0, 1.0]))
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,11 @@ from PIL import Image
 
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.reporting.comparison import comparison_margins
+from phys4d_kedro.reporting.simiq import simiq_scores
+from phys4d_kedro.reporting.suite import suite_horizons
 
 HISTORIES = ("autoencoder_history", "transformer_history", "pretrain_history")
+VALIDATIONS = ("sft_validation", "appearance_control_validation")
 LATER = ("sft_history", "appearance_control_history")
 
 
@@ -26,9 +29,13 @@ def test_pipeline_writes_report_sheets_and_figures(
     kedro: Callable[..., subprocess.CompletedProcess[str]],
     sets: dict[str, ClipStore],
     predictions: ClipStore,
+    worlds: ClipStore,
     evaluation: tuple[pd.DataFrame, dict[str, Any], list[pd.DataFrame]],
+    validations: list[pd.DataFrame],
     rewards: pd.DataFrame,
     comparison: dict[str, Any],
+    simiq: dict[str, Any],
+    suite: dict[str, Any],
 ) -> None:
     data = project / "data"
     for folder, store in (
@@ -37,6 +44,7 @@ def test_pipeline_writes_report_sheets_and_figures(
         ("02_intermediate/real_clips", sets["real"]),
         ("03_primary/labeled_clips", sets["labeled"]),
         ("07_model_output/predictions", predictions),
+        ("07_model_output/comparison_clips", worlds),
     ):
         shutil.copytree(store.path, data / folder)
     table, metrics, histories = evaluation
@@ -49,8 +57,16 @@ def test_pipeline_writes_report_sheets_and_figures(
         histories[-1].assign(stage=name.removesuffix("_history")).to_csv(project / f"metrics/{name}.csv", index=False)
     rewards.to_csv(project / "metrics/rl_validation.csv", index=False)
     JSONDataset(filepath=project / "metrics/evaluation.json").save(metrics)
-    JSONDataset(filepath=project / "metrics/comparison.json").save(comparison)
-    FigureDataset(filepath=data / "08_reporting/figures/comparison_margins.json").save(comparison_margins(comparison))
+    for name, validation in zip(VALIDATIONS, validations, strict=True):
+        validation.to_csv(project / f"metrics/{name}.csv", index=False)
+    for name, values in (("comparison", comparison), ("simiq", simiq), ("suite", suite)):
+        JSONDataset(filepath=project / f"metrics/{name}.json").save(values)
+    for name, figure in (
+        ("comparison_margins", comparison_margins(comparison)),
+        ("simiq", simiq_scores(simiq)),
+        ("suite_horizons", suite_horizons(suite)),
+    ):
+        FigureDataset(filepath=data / f"08_reporting/figures/{name}.json").save(figure)
 
     result = kedro("run", "--pipeline=reporting", "--params=reporting.examples=2")
 
@@ -61,7 +77,7 @@ def test_pipeline_writes_report_sheets_and_figures(
     assert [sheet.stem for sheet in sheets] == sets["heldout"].ids[:2]
     assert Image.open(sheets[0]).width > 500
     figures = sorted((reporting / "figures").glob("*.json"))
-    assert len(figures) == 9
+    assert len(figures) == 12
     assert all(FigureDataset(filepath=figure).preview()["data"] for figure in figures)
     durations = JSONDataset(filepath=reporting / "node_durations.json").load()
-    assert "write_report_node" in durations
+    assert "report.write_report_node" in durations

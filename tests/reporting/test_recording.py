@@ -13,7 +13,7 @@ from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import ConfigurationError, MissingAnnotationError
-from phys4d_kedro.reporting.recording import find_clip, record
+from phys4d_kedro.reporting.recording import find_clip, record, record_worlds
 
 SEEN = ("camera", "camera/rgb", "camera/depth", "points")
 EXACT = ("camera/instances", "tracks/now", "tracks/so_far")
@@ -34,6 +34,8 @@ def test_missing_annotations_are_named() -> None:
         record(clip.with_(depth=None))
     with pytest.raises(MissingAnnotationError, match=r"generated-0.*intrinsics"):
         record(clip, clip.with_(clip_id="generated-0", intrinsics=None))
+    with pytest.raises(MissingAnnotationError, match=r"world-0.*depth"):
+        record_worlds(clip, {"rl": clip.with_(clip_id="world-0", depth=None)})
 
 
 @pytest.mark.skipif(importlib.util.find_spec("rerun") is not None, reason="the extra 'rerun' is installed")
@@ -55,7 +57,7 @@ class TestRecording:
         file.write_bytes(recording)
         command = [sys.executable, "-m", "rerun", "rrd", "print", "-vv", str(file)]
         shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-        return set(re.findall(r"/(?:world|generated|prompt)[/\w]*", shown))
+        return set(re.findall(r"/(?:world|generated|prompt|stage1|rl)[/\w]*", shown))
 
     def test_holds_images_points_camera_and_tracks(self, tmp_path: Path) -> None:
         found = self.entities(record(factories.make_clip(0)), tmp_path)
@@ -72,6 +74,15 @@ class TestRecording:
         found = self.entities(record(clip, generated(clip)), tmp_path)
         assert {f"/world/{name}" for name in SEEN + EXACT} | {f"/generated/{name}" for name in SEEN} <= found
         assert not found & {f"/generated/{name}" for name in EXACT}
+
+    def test_holds_a_true_clip_and_the_world_of_each_stage(self, tmp_path: Path) -> None:
+        clip = factories.make_clip(0)
+        world = generated(clip).with_(intrinsics=None, world_from_camera=None)
+        found = self.entities(record_worlds(clip, {"stage1": world, "rl": world}), tmp_path)
+        assert {f"/world/{name}" for name in SEEN + EXACT} <= found
+        for stage in ("stage1", "rl"):
+            assert {f"/{stage}/{name}" for name in SEEN} <= found
+            assert not found & {f"/{stage}/{name}" for name in EXACT}
 
 
 def generated(clip: Clip) -> Clip:

@@ -1,5 +1,6 @@
 """The report of small inputs: complete, self-contained, and shown by a browser without complaint."""
 
+import html
 import json
 import re
 import shutil
@@ -19,26 +20,32 @@ from phys4d_kedro.pipelines.reporting import nodes
 from phys4d_kedro.reporting.comparison import comparison_margins
 from phys4d_kedro.reporting.config import ReportingConfig
 from phys4d_kedro.reporting.examples import make_example
-from phys4d_kedro.reporting.report import make_sprite
+from phys4d_kedro.reporting.player import example_player, make_sprite
 from phys4d_kedro.reporting.sections import (
     RunFacts,
     collect_facts,
+    heads_section,
     notes_section,
-    result_section,
     sample_depths,
 )
+from phys4d_kedro.reporting.simiq import simiq_scores
+from phys4d_kedro.reporting.suite import suite_horizons
 
-PARAMETERS = ReportingConfig(predictor="heads", examples=2, sheet_columns=3, depth_clips=3, depth_pixels=50, seed=0)
+PARAMETERS = ReportingConfig(
+    predictor="heads", worlds=2, examples=2, sheet_columns=3, depth_clips=3, depth_pixels=50, seed=0
+)
 FIGURES = (
     "depth_comparison",
     "motion_comparison",
     "depth_by_scene",
     "motion_by_scene",
     "loss_curves",
+    "validation_curves",
     "reward_curves",
     "clips_per_scene",
     "depth_distribution",
 )
+EARLIER_FIGURES = ("comparison_margins", "simiq_figure", "suite_horizons")
 
 
 @pytest.fixture(scope="session")
@@ -49,27 +56,36 @@ def page(
     sets: dict[str, ClipStore],
     predictions: ClipStore,
     histories: list[pd.DataFrame],
+    worlds: ClipStore,
+    validations: list[pd.DataFrame],
     rewards: pd.DataFrame,
     comparison: dict[str, Any],
+    simiq: dict[str, Any],
+    suite: dict[str, Any],
 ) -> str:
     """The report, made by the pipeline's own nodes."""
     comparisons = nodes.plot_results(metrics, table, PARAMETERS)
     overview = nodes.plot_clips(**sets, parameters=PARAMETERS)
-    training = nodes.plot_training(*histories), nodes.plot_rewards(rewards)
+    training = nodes.plot_training(*histories), nodes.plot_validations(*validations), nodes.plot_rewards(rewards)
     figures = dict(zip(FIGURES, (*comparisons, *training, *overview), strict=True))
-    figures["comparison_margins"] = comparison_margins(comparison)
+    earlier = comparison_margins(comparison), simiq_scores(simiq), suite_horizons(suite)
+    figures |= dict(zip(EARLIER_FIGURES, earlier, strict=True))
     facts = nodes.collect_facts(
         **sets,
         table=table,
         durations={"train_heads_node": 90.0, "make_clips_node": 30.0},
         parameters=PARAMETERS,
     )
-    facts = json.loads(json.dumps(facts))  # it passes through a file
+    # They pass through files.
+    facts, comparison, simiq, suite = (json.loads(json.dumps(part)) for part in (facts, comparison, simiq, suite))
     return nodes.write_report(
         metrics=metrics,
-        comparison=json.loads(json.dumps(comparison)),
+        comparison=comparison,
+        simiq=simiq,
+        suite=suite,
         heldout=sets["heldout"],
         predictions=predictions,
+        worlds=worlds,
         facts=facts,
         parameters=PARAMETERS,
         **figures,
@@ -103,12 +119,12 @@ def test_page_has_every_figure_and_clip(page: str) -> None:
     content = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.DOTALL)
     assert content is not None
     figures = json.loads(content[1])
-    assert set(figures) == {*FIGURES, "comparison_margins"}
+    assert set(figures) == {*FIGURES, *EARLIER_FIGURES}
     assert all(figure["data"] for figure in figures.values())
-    assert [key for key in FIGURES if f'data-figure="{key}"' in page] == list(FIGURES)
-    assert page.count('class="player"') == 2
-    assert page.count("--sprite: url(data:image/png;base64,") == 2
-    assert page.count('<img src="data:image/png;base64,') == 1  # the legend of motion
+    assert [key for key in figures if f'data-figure="{key}"' not in page] == []
+    assert page.count('class="player"') == 4  # worlds of two clips, predictions of two
+    assert page.count('data-sprite="data:image/png;base64,') == 4
+    assert page.count('<img src="data:image/png;base64,') == 2  # the legend of motion
 
 
 def test_page_loads_nothing_from_elsewhere(page: str) -> None:
@@ -123,14 +139,26 @@ def test_page_loads_nothing_from_elsewhere(page: str) -> None:
     assert references.counts["script"] == 3
 
 
-def test_headline_says_what_ran(page: str) -> None:
+def test_the_page_begins_with_what_improved_then_the_table_then_the_worlds(page: str) -> None:
     headline = re.search(r'<p class="headline">(.*?)</p>', page)
     assert headline is not None
-    assert "8 held-out clips of 2 scenes (5 frames of 16x16 pixels)" in headline[1]
-    assert "AbsRel, scale-aligned 0.11 ± 0.02" in headline[1]
-    assert "end-point error 0.51 ± 0.02 pixels" in headline[1]
-    assert "spread of 3 trainings" in headline[1]
-    assert "2.0 minutes" in headline[1]
+    assert headline[1].startswith("All three stages together are surely better than the video model alone in ")
+    order = ["All three stages together", "+ appearance-only control", "Phys4D, arXiv 2603.03485", 'id="watch"']
+    places = [page.index(text) for text in order if text in page]
+    assert places == sorted(places)
+    assert len(places) == 3  # no control was trained here
+    tables = re.findall(r"<table>.*?</table>", page, re.DOTALL)
+    assert re.findall(r'<th scope="row">(.*?)</th>', tables[0]) == ["video model", "+ stages 1-2", "+ stage 3"]
+    assert '<th colspan="6" scope="colgroup">SimIQ</th><th colspan="3" scope="colgroup">4D suite</th>' in tables[0]
+
+
+def test_the_section_of_heads_says_what_ran(page: str) -> None:
+    section = page[page.index('id="stage-1"') :]
+    assert "8 held-out clips of 2 scenes (5 frames of 16x16 pixels)" in section
+    assert "AbsRel, scale-aligned 0.11 ± 0.02" in section
+    assert "end-point error 0.51 ± 0.02 pixels" in section
+    assert "spread of 3 trainings" in section
+    assert "2.0 minutes" in section
 
 
 def test_text_of_users_is_escaped(page: str) -> None:
@@ -138,8 +166,8 @@ def test_text_of_users_is_escaped(page: str) -> None:
     assert "<rolls>" not in page
 
 
-def test_tables_show_values_margins_and_the_best(metrics: dict[str, Any]) -> None:
-    values, margins = result_section(metrics, "heads", {}).tables
+def test_tables_show_values_margins_and_the_best(metrics: dict[str, Any], facts: RunFacts) -> None:
+    values, margins = heads_section(metrics, "heads", facts, {}).tables
     assert values.columns[1:3] == ["heads", "constant median depth, no motion"]
     assert values.columns[-1] == "exact annotations"
     heading, heads, constant, pixel, exact = values.rows[0]
@@ -175,41 +203,81 @@ def test_depths_are_drawn_by_the_seed(heldout: ClipStore, real: ClipStore) -> No
 
 def test_sprite_has_a_row_a_frame_and_a_column_a_panel(heldout: ClipStore) -> None:
     example = make_example(heldout[0], heldout[0])
-    sprite = make_sprite(example)
+    sprite = make_sprite(example_player(example))
     assert sprite.shape == (4 * 16, 5 * 16, 3)
     np.testing.assert_array_equal(sprite[32:48, 16:32], example.panels[1][2])
 
 
+PROBE = """<script>
+  const errors = [];
+  addEventListener("error", (event) => errors.push(event.message));
+  const complain = console.error;
+  console.error = (...args) => { errors.push(args.join(" ")); complain(...args); };
+</script>"""
+# Once all figures are drawn the page reports on itself: how many there are, what a reader's keys and buttons do, what
+# is wider than the window, and every error up to then.
+FINISH = """<script>
+  const players = [...document.querySelectorAll(".players")[0].querySelectorAll(".player")];
+  const slider = players[0].querySelector("input"), seen = new Set();
+  const press = (key) => players[0].dispatchEvent(new KeyboardEvent("keydown", { key, cancelable: true }));
+  press("ArrowRight"); press("ArrowRight"); press("ArrowLeft");
+  const stepped = slider.value;
+  const panels = [...players[0].querySelectorAll(".panel")];
+  const painted = panels.every((panel) => getComputedStyle(panel).backgroundImage.startsWith('url("blob:'));
+  const together = new Set(panels.map((panel) => getComputedStyle(panel).backgroundPositionY)).size;
+  press(" ");
+  setInterval(() => seen.add(slider.value), 20);
+  dispatchEvent(new Event("beforeprint"));
+  setTimeout(() => {
+    const frames = seen.size;
+    const shown = () => players.map((player) => !player.hidden);
+    const first = shown();
+    document.querySelectorAll(".picker button")[1].click();
+    const fixed = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, nav, .plot > *"));
+    const wide = fixed.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.className);
+    parent.postMessage(JSON.stringify({
+      drawn: [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg")).length,
+      stepped, painted, together, frames, first, second: shown(), wide, inner: innerWidth,
+      scroll: document.documentElement.scrollWidth - innerWidth, errors }), "*");
+  }, 2500);
+</script>"""
+
+
+# Chromium's windows are 500 pixels wide at least; a frame in one is as narrow as a phone.
+FRAME = """<body style="margin: 0"><iframe src="{page}" style="width: {width}px; height: 800px; border: 0"></iframe>
+<script>addEventListener("message", (event) => {{
+  document.body.innerHTML = "<pre id=probe></pre>";
+  document.body.firstChild.textContent = event.data;
+}});</script>"""
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here: .ci/run installs it")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_browser_shows_the_page_without_errors(page: str, folder: Path, scheme: str) -> None:
-    # The page reports on itself: once all figures are drawn, how many there are, and every error up to then.
-    probe = """<script>
-      const errors = [];
-      addEventListener("error", (event) => errors.push(event.message));
-      const complain = console.error;
-      console.error = (...args) => { errors.push(args.join(" ")); complain(...args); };
-    </script>"""
-    finish = """<script>
-      const slider = document.querySelector(".controls input"), seen = new Set();
-      document.querySelector(".controls button").click();
-      setInterval(() => seen.add(slider.value), 20);
-      dispatchEvent(new Event("beforeprint"));
-      setTimeout(() => {
-        document.body.innerHTML = "<pre id=probe>" + JSON.stringify({
-          drawn: [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg")).length,
-          frames: seen.size,
-          wide: document.documentElement.scrollWidth - innerWidth,
-          errors }) + "</pre>";
-      }, 1500);
-    </script>"""
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_browser_shows_the_page_without_errors(page: str, folder: Path, scheme: str, width: int) -> None:
+    inner = folder / f"{scheme}_page.html"
+    inner.write_text(page.replace("<head>", "<head>" + PROBE).replace("</body>", FINISH + "</body>"))
     file = folder / f"{scheme}.html"
-    file.write_text(page.replace("<head>", "<head>" + probe).replace("</body>", finish + "</body>"))
+    file.write_text(FRAME.format(page=inner.name, width=width))
+    state = probe(file, folder, scheme)
+    assert state["errors"] == []
+    assert state["inner"] == width
+    assert state["drawn"] == len(FIGURES) + len(EARLIER_FIGURES)
+    assert state["stepped"] == "1"  # two steps on and one back
+    assert state["painted"]
+    assert state["together"] == 1  # all panels show the same frame
+    assert state["frames"] == 4  # the clip is playing
+    assert (state["first"], state["second"]) == ([True, False], [False, True])
+    assert state["wide"] == []  # nothing sticks out but what scrolls by itself
+    assert state["scroll"] <= 0
+
+
+def probe(file: Path, folder: Path, scheme: str) -> dict[str, Any]:
+    """What the page in the frame of a file reports of itself."""
     result = subprocess.run(
         [
             *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
-            *("--disable-component-update", "--disable-sync", "--no-first-run", "--window-size=500,900"),
-            *(f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=8000", "--dump-dom"),
+            *("--disable-component-update", "--disable-sync", "--no-first-run", "--window-size=1300,900"),
+            *(f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=9000", "--dump-dom"),
             *(["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []),
             file.as_uri(),
         ],
@@ -218,10 +286,6 @@ def test_browser_shows_the_page_without_errors(page: str, folder: Path, scheme: 
         timeout=120,
         check=True,
     )
-    found = re.search(r'<pre id="probe">(.*?)</pre>', result.stdout)
+    found = re.search(r'<pre id="probe">(.+?)</pre>', result.stdout)
     assert found is not None, result.stderr[-2000:]
-    state = json.loads(found[1])
-    assert state["errors"] == []
-    assert state["drawn"] == len(FIGURES) + 1  # and the comparison's margins
-    assert state["frames"] == 4  # the clip is playing
-    assert state["wide"] <= 0  # nothing sticks out on a narrow screen
+    return dict(json.loads(html.unescape(found[1])))

@@ -23,7 +23,7 @@ def test_bars_are_the_scores_of_all_and_of_each_category() -> None:
         },
     }
     figure = simiq_scores(metrics)
-    assert [bar.name for bar in figure.data] == ["first frame standing still", "backbone", "stage 2: SFT"]
+    assert [bar.name for bar in figure.data] == ["first frame standing still", "video model", "+ stages 1-2"]
     assert list(figure.data[0].x) == ["all", "rigid bodies", "cloth"]
     assert list(figure.data[2].y) == [25.0, 30.0, 20.0]
     assert list(figure.data[2].error_y.array) == [1.5, 2.0, 1.0]

@@ -28,11 +28,11 @@ def test_every_panel_has_a_curve_and_a_band_of_each_stage_and_the_legend_names_e
     assert len(curves) == len(bands) == 2 * 3
     assert [trace.name for trace in curves if trace.showlegend] == [
         "the truth itself",
-        "stage 1: heads alone",
-        "stage 2: SFT",
+        "video model",
+        "+ stages 1-2",
     ]
     assert {trace.xaxis for trace in curves} == {"x", "x2"}
-    rising = next(trace for trace in curves if trace.name.startswith("stage 1") and trace.xaxis == "x2")
+    rising = next(trace for trace in curves if trace.name == "video model" and trace.xaxis == "x2")
     assert list(rising.y) == [2, 3]
     band = next(trace for trace in bands if trace.legendgroup == "stage1" and trace.xaxis == "x2")
     assert list(band.y) == pytest.approx([2.1, 3.1, 2.9, 1.9])

@@ -12,18 +12,13 @@ from phys4d_kedro.evaluation.statistics import Metric
 from phys4d_kedro.reporting.colors import depth_colors, depth_range, motion_colors, motion_scale
 from phys4d_kedro.reporting.figures import COLORS, GRID, SYMBOLS, style_figure
 from phys4d_kedro.reporting.report import Cell, Section, Table
+from phys4d_kedro.reporting.stages import STAGE_LABELS
 from phys4d_kedro.reporting.tables import format_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
     from plotly.graph_objects import Figure
 
-STAGE_LABELS = {
-    "stage1": "stage 1: heads alone",
-    "appearance_control": "appearance-only control",
-    "sft": "stage 2: SFT",
-    "rl": "stage 3: RL",
-}
 _KIND_LABELS = {PERCEPTION: "True videos, read", GENERATION: "Worlds, generated"}
 # What the figure of margins shows at first; the others are a click away.
 _SHOWN_PAIRS = (("sft", "stage1"), ("sft", "appearance_control"), ("rl", "sft"))
@@ -128,7 +123,7 @@ def comparison_section(metrics: Mapping[str, Any], figures: Mapping[str, "Figure
         "The same held-out clips, first frames, prompts and noise for every stage. docs/comparison.md says what each "
         "number is."
     )
-    return Section(heading="Stages", paragraphs=[text], tables=tables, figures=figures)
+    return Section(heading="All figures", paragraphs=[text], tables=tables, figures=figures)
 
 
 def draw_worlds(truth: Clip, worlds: Mapping[str, Clip], *, columns: int) -> "Sheet":

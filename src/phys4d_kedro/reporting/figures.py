@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from phys4d_kedro.evaluation.comparison import STAGES
 from phys4d_kedro.evaluation.statistics import METRICS
+from phys4d_kedro.reporting.stages import STAGE_LABELS
 from phys4d_kedro.reporting.tables import REGIONS, by_scene, predictor_label
 
 if TYPE_CHECKING:
@@ -22,6 +24,13 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C
 SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x", "star")
 GRID = "rgba(128, 128, 128, 0.25)"
 _MOST_POINTS = 400
+VALIDATION_LOSSES = {
+    "denoising_loss": "denoising",
+    "depth_loss": "depth",
+    "motion_loss": "motion",
+    "warp_loss": "warp consistency",
+}
+"""Parts of the loss of stage 2, which its control is validated by too."""
 
 
 def compare_predictors(metrics: Mapping[str, Any], metric: str, order: Sequence[str]) -> "Figure":
@@ -88,6 +97,38 @@ def loss_curves(histories: Sequence[pd.DataFrame]) -> "Figure":
         )
     style_figure(figure, title="Training loss", x="step", y="loss")
     figure.update_yaxes(type="log")
+    return figure
+
+
+def validation_curves(validations: Sequence[pd.DataFrame]) -> "Figure":
+    """Losses of validation clips by stage and seed (columns stage, seed, step and those of VALIDATION_LOSSES)."""
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(len(VALIDATION_LOSSES), 1, subplot_titles=list(VALIDATION_LOSSES.values()))
+    curves = [
+        (str(stage), seed, rows) for table in validations for (stage, seed), rows in table.groupby(["stage", "seed"])
+    ]
+    for panel, column in enumerate(VALIDATION_LOSSES, start=1):
+        for stage, seed, rows in curves:
+            number = STAGES.index(stage)
+            figure.add_scatter(
+                x=rows["step"].tolist(),
+                y=rows[column].tolist(),
+                mode="lines+markers",
+                name=f"{STAGE_LABELS[stage]}, seed {seed}",
+                legendgroup=f"{stage} {seed}",
+                showlegend=panel == 1,
+                line={"color": COLORS[number], "width": 1.5},
+                marker={"symbol": SYMBOLS[number], "size": 7},
+                row=panel,
+                col=1,
+            )
+    style_figure(figure, title="Losses of validation clips", x="", y="")
+    figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID)
+    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
+    figure.update_xaxes(title="step", row=len(VALIDATION_LOSSES))
+    figure.update_annotations(font={"size": 12})
+    figure.update_layout(height=170 * len(VALIDATION_LOSSES) + 150, margin_t=70)
     return figure
 
 

@@ -1,5 +1,6 @@
 """Clips as a recording for the viewer of Rerun (https://rerun.io): images, camera, coloured points, tracks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,23 @@ def record(clip: Clip, generated: Clip | None = None) -> bytes:
         ConfigurationError: Rerun is not installed.
         MissingAnnotationError: a clip lacks depth or camera.
     """
-    clips = {"world": clip} if generated is None else {"world": clip, "generated": generated}
+    return _record({"world": clip} if generated is None else {"world": clip, "generated": generated})
+
+
+def record_worlds(truth: Clip, worlds: Mapping[str, Clip]) -> bytes:
+    """The same of a true clip (`world`) and of the world of each stage, in spaces of the stages' names.
+
+    Worlds are seen with the camera of the truth.
+
+    Raises:
+        ConfigurationError, MissingAnnotationError: as `record`.
+    """
+    camera = {"intrinsics": truth.intrinsics, "world_from_camera": truth.world_from_camera}
+    return _record({"world": truth, **{stage: world.with_(**camera) for stage, world in worlds.items()}})
+
+
+def _record(clips: Mapping[str, Clip]) -> bytes:
+    """A recording of clips by the names of their spaces; the first gives its name and prompt."""
     for shown in clips.values():
         shown.require("depth", "intrinsics", "world_from_camera")
     try:
@@ -41,6 +58,7 @@ def record(clip: Clip, generated: Clip | None = None) -> bytes:
         raise ConfigurationError(
             "recordings are made by Rerun, which is not installed: pip install 'phys4d_kedro[rerun]'"
         ) from error
+    clip = next(iter(clips.values()))
     recording = rr.RecordingStream("phys4d_kedro", recording_id=clip.clip_id)
     stream = recording.binary_stream()
     recording.send_blueprint(_views(clips))
@@ -54,8 +72,8 @@ def record(clip: Clip, generated: Clip | None = None) -> bytes:
     return bytes(content)
 
 
-def _views(clips: dict[str, Clip]) -> Any:
-    """For every clip its space, and beside it its images; at the right end the prompt."""
+def _views(clips: Mapping[str, Clip]) -> Any:
+    """A column a clip: its space above its images; at the bottom the prompt."""
     import rerun.blueprint as rrb
 
     columns = []
@@ -63,10 +81,10 @@ def _views(clips: dict[str, Clip]) -> Any:
         names = ["rgb", "depth"] + ["instances"] * (clip.segmentation is not None)
         images = [rrb.Spatial2DView(origin=f"{space}/camera/{name}", name=name) for name in names]
         hidden = [f"- {space}/camera/{name}" for name in names[1:]]
-        columns.append(rrb.Spatial3DView(origin=space, name=space, contents=["+ $origin/**", *hidden]))
-        columns.append(rrb.Vertical(*images))
-    columns[-1] = rrb.Vertical(columns[-1], rrb.TextDocumentView(origin="prompt", name="prompt"), row_shares=[4, 1])
-    return rrb.Blueprint(rrb.Horizontal(*columns, column_shares=[3, 1] * len(clips)), collapse_panels=True)
+        world = rrb.Spatial3DView(origin=space, name=space, contents=["+ $origin/**", *hidden])
+        columns.append(rrb.Vertical(world, rrb.Horizontal(*images), row_shares=[3, 1]))
+    prompt = rrb.TextDocumentView(origin="prompt", name="prompt")
+    return rrb.Blueprint(rrb.Vertical(rrb.Horizontal(*columns), prompt, row_shares=[8, 1]), collapse_panels=True)
 
 
 def _log_clip(recording: Any, clip: Clip, space: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phys4d_kedro.reporting.colors import motion_legend
-from phys4d_kedro.reporting.examples import PANELS, Example
+from phys4d_kedro.reporting.player import Player, make_sprite
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table; `tone` is a class of the style sheet (ahead, behind, strong), `detail` a small second line."""
+    """A cell of a table; `tone` is a class of the style sheet (ahead, behind, strong), `detail` smaller lines below."""
 
     text: str
     tone: str = ""
@@ -29,11 +29,22 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of a row is its heading."""
+    """A table; the first cell of a row is its heading. `groups`: headings over several columns, and over how many.
+
+    One that `turns` has its columns as rows where the page is narrow.
+    """
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    groups: Sequence[tuple[str, int]] = ()
+    turns: bool = False
+
+    def turned(self) -> "Table":
+        """Columns as rows, without `groups`."""
+        columns = [self.columns[0], *(row[0].text for row in self.rows)]
+        rows = [[Cell(name), *cells] for name, *cells in zip(self.columns, *self.rows, strict=True)][1:]
+        return Table(self.caption, columns, rows)
 
 
 @dataclass(frozen=True)
@@ -43,12 +54,12 @@ class Section:
     heading: str
     paragraphs: Sequence[str] = ()
     tables: Sequence[Table] = ()
-    examples: Sequence[Example] = ()
+    players: Sequence[Player] = ()
     figures: Mapping[str, "Figure"] = field(default_factory=dict)
 
 
-def render_report(*, title: str, headline: str, sections: Sequence[Section]) -> str:
-    """The whole page as HTML; equal arguments give equal bytes."""
+def render_report(*, title: str, headline: Sequence[str], sections: Sequence[Section]) -> str:
+    """The whole page as HTML; equal arguments give equal bytes. The first sentence of the headline stands out."""
     from jinja2 import Environment
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
@@ -61,18 +72,12 @@ def render_report(*, title: str, headline: str, sections: Sequence[Section]) -> 
         title=title,
         headline=headline,
         sections=[_section_values(section) for section in sections],
-        panels=PANELS,
         motion_legend=png_uri(_transparent_disc(motion_legend(112))),
         style=Markup(texts["style.css"]),
         script=Markup(texts["script.js"]),
         plotly=Markup(get_plotlyjs()),
         figures=Markup(_figures_json(figures)),
     )
-
-
-def make_sprite(example: Example) -> NDArray[np.uint8]:
-    """The pictures of an example side by side, (frames * H, panels * W, 3): a column a panel, a row a frame."""
-    return np.concatenate(list(np.concatenate(example.panels, axis=2)), axis=0)
 
 
 def png_uri(image: NDArray[np.uint8]) -> str:
@@ -92,21 +97,23 @@ def _section_values(section: Section) -> dict[str, Any]:
         "paragraphs": section.paragraphs,
         "tables": section.tables,
         "plots": [{"key": key} for key in section.figures],
-        "players": [
-            {
-                "clip_id": example.clip_id,
-                "prompt": example.prompt,
-                "fps": example.fps,
-                "frames": example.frames,
-                "ratio": f"{example.size[1]} / {example.size[0]}",
-                "sprite": png_uri(make_sprite(example)),
-                "note": (
-                    f"{example.scene + '; ' if example.scene else ''}depth from {example.near:.2g} to "
-                    f"{example.far:.2g} m; full motion colour at {example.motion_scale:.2g} px a frame"
-                ),
-            }
-            for example in section.examples
-        ],
+        "players": [_player_values(player) for player in section.players],
+    }
+
+
+def _player_values(player: Player) -> dict[str, Any]:
+    """What the template needs of a player."""
+    return {
+        "clip_id": player.clip_id,
+        "name": player.scene.replace("_", " ") or player.clip_id,
+        "prompt": player.prompt,
+        "fps": player.fps,
+        "frames": player.frames,
+        "panels": len(player.panels),
+        "ratio": f"{player.size[1]} / {player.size[0]}",
+        "sprite": png_uri(make_sprite(player)),
+        "groups": [{"label": label, "panels": list(panels)} for label, panels in player.groups.items()],
+        "note": player.note,
     }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.statistics import FLOOR, METRICS
-from phys4d_kedro.reporting.examples import Example
+from phys4d_kedro.reporting.player import Player
 from phys4d_kedro.reporting.report import Cell, Section, Table
 from phys4d_kedro.reporting.tables import format_value, metric_label, predictor_label
 
@@ -55,8 +55,8 @@ def collect_facts(
     )
 
 
-def write_headline(metrics: Mapping[str, Any], predictor: str, facts: RunFacts) -> str:
-    """The result and its circumstances in two sentences."""
+def describe_heads(metrics: Mapping[str, Any], predictor: str, facts: RunFacts) -> str:
+    """How well a predictor reads true videos, and the circumstances, in two sentences."""
     results = []
     for metric in _HEADLINE_METRICS:
         mean = metrics[metric]["image"]["means"][predictor]
@@ -80,20 +80,43 @@ def describe_machine() -> str:
     return f"{_count(processors, 'processor')} ({platform.system()} {platform.machine()}){gpu}"
 
 
-def result_section(metrics: Mapping[str, Any], predictor: str, figures: Mapping[str, "Figure"]) -> Section:
-    """The predictor beside every other one: values, then margins."""
+def worlds_section(players: Sequence[Player]) -> Section:
+    """Worlds of all stages to play."""
+    text = (
+        "Each stage goes on from the same first frame and prompt, with the same noise, and reads depth and motion off "
+        "its own latents. Watch the objects that move: where are they at the end, and are they still themselves?"
+    )
+    return Section(heading="Watch", paragraphs=[text], players=players)
+
+
+def category_section(figures: Mapping[str, "Figure"]) -> Section:
+    """Scores by category."""
+    text = "How much a generated video moves where and when the simulated one does (docs/simiq.md)."
+    return Section(heading="By category", paragraphs=[text], figures=figures)
+
+
+def horizon_section(figures: Mapping[str, "Figure"]) -> Section:
+    """What grows with time."""
+    text = "How worlds leave the truth as time goes on (docs/suite.md); the dashed line is what no model undercuts."
+    return Section(heading="Over time", paragraphs=[text], figures=figures)
+
+
+def heads_section(
+    metrics: Mapping[str, Any], predictor: str, facts: RunFacts, figures: Mapping[str, "Figure"]
+) -> Section:
+    """The predictor beside every other one on true videos: values, then margins."""
     return Section(
-        heading="Results",
-        paragraphs=["docs/metrics.md says what each metric is."],
+        heading="Stage 1",
+        paragraphs=[describe_heads(metrics, predictor, facts), "docs/metrics.md says what each metric is."],
         tables=[_value_table(metrics, predictor), _margin_table(metrics, predictor)],
         figures=figures,
     )
 
 
-def clips_section(examples: Sequence[Example], predictor: str) -> Section:
+def clips_section(players: Sequence[Player], predictor: str) -> Section:
     """Clips to play."""
     text = f"Held-out clips: what is true, and what the {predictor_label(predictor)} predict from RGB and prompt."
-    return Section(heading="Clips", paragraphs=[text], examples=examples)
+    return Section(heading="Heads on true videos", paragraphs=[text], players=players)
 
 
 def scenes_section(figures: Mapping[str, "Figure"]) -> Section:

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from phys4d_kedro.evaluation.comparison import STAGES
 from phys4d_kedro.evaluation.simiq import STILL
-from phys4d_kedro.reporting.comparison import STAGE_LABELS
 from phys4d_kedro.reporting.figures import COLORS, style_figure
+from phys4d_kedro.reporting.stages import ROW_LABELS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _RULE = "verified"
-_LABELS = {STILL: "first frame standing still", **STAGE_LABELS, STAGES[0]: "backbone"}
+_LABELS = {STILL: "first frame standing still", **ROW_LABELS}
 
 
 def simiq_scores(metrics: Mapping[str, Any]) -> "Figure":

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from phys4d_kedro.evaluation.comparison import ESTIMATORS, OWN_HEADS, STAGES
 from phys4d_kedro.evaluation.suite import EXACT, HORIZON_METRICS, SUITE_METRICS, TRUTH
-from phys4d_kedro.reporting.comparison import STAGE_LABELS
 from phys4d_kedro.reporting.figures import COLORS, GRID, SYMBOLS, style_figure
+from phys4d_kedro.reporting.stages import ROW_LABELS
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -21,9 +21,9 @@ def suite_horizons(metrics: Mapping[str, Any]) -> "Figure":
     from plotly.subplots import make_subplots
 
     judges = [judge for judge in _JUDGES if judge in metrics]
-    rows = [name for name in HORIZON_METRICS if any("horizons" in metrics[judge].get(name, {}) for judge in judges)]
+    rows = [name for name in HORIZON_METRICS if any(metrics[judge].get(name, {}).get("horizons") for judge in judges)]
     size = max(1, len(rows)), max(1, len(judges))
-    titles = [f"{_label(name)}, {_JUDGES[judge]}" for name in rows for judge in judges]
+    titles = [f"{_label(name)}<br>{_JUDGES[judge]}" for name in rows for judge in judges]
     figure = make_subplots(*size, subplot_titles=titles or None, shared_yaxes=True, vertical_spacing=0.12)
     named: set[str] = set()
     for row, name in enumerate(rows, start=1):
@@ -39,7 +39,7 @@ def suite_horizons(metrics: Mapping[str, Any]) -> "Figure":
     figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
     figure.update_xaxes(title="seconds", row=size[0])
     figure.update_annotations(font={"size": 12})
-    figure.update_layout(height=150 + _PANEL * size[0])
+    figure.update_layout(height=190 + _PANEL * size[0], margin_t=85)  # room for two lines above each panel
     return figure
 
 
@@ -71,7 +71,7 @@ def _draw(
         mode="lines+markers",
         line={"color": color, "width": 2, "dash": "dash" if stage == TRUTH else "solid"},
         marker={"symbol": symbol, "size": 8},
-        name="the truth itself" if stage == TRUTH else STAGE_LABELS[stage],
+        name="the truth itself" if stage == TRUTH else ROW_LABELS[stage],
         hovertext=[f"{p['mean']:.4g} ({p['low']:.4g} to {p['high']:.4g})" for p in points],
         legendgroup=stage,
         showlegend=shown,

@@ -66,7 +66,7 @@ def clip_videos(clip: Clip, *, least_side: int = 256) -> dict[str, bytes]:
 
     Motion has a frame less than the others.
     """
-    panels = _panels(clip, _Scales(clip))
+    panels = colored_panels(clip, Scales(clip))
     return {name: encode_mp4(frames, clip.fps, least_side=least_side) for name, frames in panels.items()}
 
 
@@ -86,8 +86,8 @@ def comparison_video(clips: Mapping[str, Clip], *, least_side: int = 256) -> byt
                 f"clip '{clip.clip_id}' ({label}): {clip.frames} frames of {clip.size} at {clip.fps} FPS do not go "
                 f"beside {first.frames} frames of {first.size} at {first.fps} FPS ('{first.clip_id}', {first_label})"
             )
-    scales = _Scales(first)
-    rows = {label: _panels(clip, scales) for label, clip in clips.items()}
+    scales = Scales(first)
+    rows = {label: colored_panels(clip, scales) for label, clip in clips.items()}
     names = [name for name in ("rgb", "depth", "motion") if any(name in row for row in rows.values())]
     length = min(len(frames) for row in rows.values() for frames in row.values())
     pictures = []
@@ -98,7 +98,7 @@ def comparison_video(clips: Mapping[str, Clip], *, least_side: int = 256) -> byt
     return encode_mp4(_join(pictures, axis=1), first.fps, least_side=1)
 
 
-class _Scales:
+class Scales:
     """The ranges of depth (near, far; metres) and motion (pixels) that the colours span: those of one clip."""
 
     def __init__(self, clip: Clip) -> None:
@@ -106,7 +106,7 @@ class _Scales:
         self.motion = None if clip.motion is None else motion_scale(clip.motion, clip.motion_valid)
 
 
-def _panels(clip: Clip, scales: _Scales) -> dict[str, Frames]:
+def colored_panels(clip: Clip, scales: Scales) -> dict[str, Frames]:
     """What there is of rgb and depth (T, H, W, 3) and motion (T-1, H, W, 3) as colours; own scales where none given."""
     panels = {"rgb": clip.rgb}
     if clip.depth is not None:

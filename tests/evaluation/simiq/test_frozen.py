@@ -28,13 +28,20 @@ def freeze(listed: FrozenList) -> FrozenList:
     return listed.model_copy(update={"scenarios": tuple(scenarios)})
 
 
-def test_the_shipped_list_is_whole_and_its_scenarios_differ() -> None:
-    shipped = load_version("nano-1")
-    assert shipped.clips == len(shipped.scenarios) * 3 * 2
+@pytest.mark.parametrize(("version", "views"), [("nano-1", 3), ("nano-short-1", 2)])
+def test_the_shipped_lists_are_whole_and_their_scenarios_differ(version: str, views: int) -> None:
+    shipped = load_version(version)
+    assert shipped.clips == len(shipped.scenarios) * views * 2
     assert len({scenario.name for scenario in shipped.scenarios}) == len(shipped.scenarios)
     assert shipped.camera.motions == ["static"]
     for scenario in shipped.scenarios:
         shipped.simulation(scenario)  # every scene is known
+
+
+def test_the_short_list_is_of_scenarios_of_the_long_one() -> None:
+    known = {scenario.name: scenario for scenario in load_version("nano-1").scenarios}
+    for scenario in load_version("nano-short-1").scenarios:
+        assert known[scenario.name] == scenario
 
 
 def test_an_unknown_version_is_named_with_those_that_there_are() -> None:

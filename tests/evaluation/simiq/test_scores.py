@@ -65,18 +65,19 @@ def test_categories_are_scored_alone() -> None:
 def test_equal_stages_have_margins_of_zero_and_a_gain_everywhere_has_no_spread() -> None:
     margins = summary(table({"stage1": [0.4], "appearance_control": [0.4], "sft": [0.6]}))["margins"]
     for rule in ("original", "verified"):
-        assert margins["appearance_control"]["stage1"][rule] == {"mean": 0, "seed_std": None, "low": 0, "high": 0}
-    gain = margins["sft"]["stage1"]["original"]
+        nothing = {"mean": 0, "seed_std": None, "low": 0, "high": 0}
+        assert all(found == nothing for found in margins["appearance_control"]["stage1"][rule].values())
+    gain = margins["sft"]["stage1"]["original"]["score"]
     assert gain["mean"] == pytest.approx(25)
     assert (gain["low"], gain["high"]) == (pytest.approx(25), pytest.approx(25))
-    assert margins["sft"]["appearance_control"]["verified"]["mean"] == pytest.approx(100 * 3 / 4 * 0.25)
+    assert margins["sft"]["appearance_control"]["verified"]["score"]["mean"] == pytest.approx(100 * 3 / 4 * 0.25)
 
 
 def test_a_gain_in_one_scenario_is_not_sure() -> None:
     scores = table({"stage1": [0.4], "sft": [0.4]})
     better = (scores["method"] == "sft") & (scores["scenario"] == "c-0")
     scores.loc[better, ["spatial_iou", "weighted_spatial_iou"]] = 0.8
-    margin = summary(scores)["margins"]["sft"]["stage1"]["verified"]
+    margin = summary(scores)["margins"]["sft"]["stage1"]["verified"]["score"]
     assert margin["mean"] == pytest.approx(100 * 2 * 0.5 / 4 / 4)
     assert margin["low"] == pytest.approx(0, abs=1e-9)
     assert margin["high"] > margin["mean"]
@@ -88,5 +89,14 @@ def test_where_the_takes_share_nothing_the_original_score_is_null_and_the_verifi
     scores.loc[takes, ["spatial_iou"]] = 0.0
     found = summary(scores)
     assert found["scores"]["sft"]["original"]["score"] is None
-    assert found["margins"]["sft"]["stage1"]["original"] is None
+    assert found["margins"]["sft"]["stage1"]["original"]["score"] is None
+    assert found["margins"]["sft"]["stage1"]["original"]["spatial_iou"]["mean"] == pytest.approx(0.1)
     assert found["scores"]["sft"]["verified"]["score"]["mean"] > 0
+
+
+def test_less_error_and_more_overlap_are_both_ahead() -> None:
+    scores = table({"stage1": [0.4], "sft": [0.6]})
+    scores["mse"] = [[0.02 if method == "sft" else 0.03] * 4 for method in scores["method"]]
+    found = summary(scores)["margins"]["sft"]["stage1"]["original"]
+    assert found["mse"]["mean"] == pytest.approx(0.01)
+    assert found["spatiotemporal_iou"]["mean"] == pytest.approx(0.2)

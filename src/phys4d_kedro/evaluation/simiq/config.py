@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from phys4d_kedro.evaluation.score_quality import ScoreExpectations
 from phys4d_kedro.world_model.config import SamplingConfig
 
 
@@ -15,3 +16,4 @@ class SimiqConfig(BaseModel):
     sampling: SamplingConfig
     bootstrap_resamples: int = Field(ge=1, description="Resamples of the scenarios behind an interval of a margin.")
     seed: int = Field(ge=0, description="Number of the first sample, which decides its noise; and of the resamples.")
+    quality: ScoreExpectations = Field(ScoreExpectations(), description="What must hold of the scores.")

@@ -19,6 +19,10 @@ from phys4d_kedro.evaluation.statistics import mean_over_seeds
 
 Rule = Callable[[Sequence[Record]], Scores]
 RULES: dict[str, Rule] = {"original": original, "verified": verified}
+KEYS = ("score", *METRICS)
+"""What both rules give; the metrics of the Verified ones are shares of what the takes allow, of its MSE too."""
+
+_LOWER_IS_BETTER = {("original", "mse")}
 
 BySeed = Mapping[int, list[list[Record]]]
 """The records of every sample of a training, by its seed."""
@@ -30,8 +34,9 @@ def summarise_simiq(table: pd.DataFrame, frozen: FrozenList, *, resamples: int, 
     `version`, `scenarios`, `views`, `size` and `frames` say what was scored. `takes`: the metrics of the second take
     against the first, which the scores divide by. `scores[method][rule]`: `score` (0 to 100) and the metrics of the
     rule, each with `mean` and `seed_std` over trainings; null where the original rule divides by 0. `categories`: the
-    score alone, by category, method and rule. `margins[stage][earlier][rule]`: how far its score is ahead, with the
-    95 % interval of a paired bootstrap over scenarios, all views of a scenario together.
+    score alone, by category, method and rule. `margins[stage][earlier][rule]`: how far its score and each metric are
+    ahead, positive where better, with the 95 % interval of a paired bootstrap over scenarios, all views of a scenario
+    together; null where the rule divides by 0.
     """
     runs = {method: _runs(table, method) for method in (STILL, *STAGES) if (table["method"] == method).any()}
     variances = _records(table[table["method"] == TAKES], table)
@@ -60,20 +65,16 @@ def _margins(runs: Mapping[str, BySeed], resamples: int, seed: int) -> dict[str,
     scenarios = sorted({record.view.scenario for own in runs.values() for record in next(iter(own.values()))[0]})
     rng = np.random.default_rng(seed)
     draws = [list(rng.choice(scenarios, len(scenarios))) for _ in range(resamples)]
-    resampled = {
-        (stage, name): [_by_seed(_drawn(runs[stage], draw), rule) for draw in draws]
+    values = {
+        (stage, name): [_by_seed(runs[stage], rule), *(_by_seed(_drawn(runs[stage], draw), rule) for draw in draws)]
         for stage in stages
         for name, rule in RULES.items()
     }
     return {
         stage: {
             earlier: {
-                name: _margin(
-                    _by_seed(runs[stage], rule),
-                    _by_seed(runs[earlier], rule),
-                    zip(resampled[stage, name], resampled[earlier, name], strict=True),
-                )
-                for name, rule in RULES.items()
+                name: {key: _margin(values[stage, name], values[earlier, name], name, key) for key in KEYS}
+                for name in RULES
             }
             for earlier in stages[:index]
         }
@@ -83,14 +84,14 @@ def _margins(runs: Mapping[str, BySeed], resamples: int, seed: int) -> dict[str,
 
 
 def _margin(
-    subject: "pd.Series[float]", baseline: "pd.Series[float]", resampled: Any
+    subject: Sequence[pd.DataFrame], baseline: Sequence[pd.DataFrame], rule: str, key: str
 ) -> dict[str, float | None] | None:
-    """How far scores by seed are ahead; None where there are none. Paired seed by seed where both have the same."""
-    ahead = _ahead(subject, baseline)
+    """How far values by seed are ahead, of all scenarios and then of each resample; None where there are none."""
+    sign = -1 if (rule, key) in _LOWER_IS_BETTER else 1
+    ahead, *resampled = (sign * _ahead(*(own[key] for own in pair)) for pair in zip(subject, baseline, strict=True))
     if ahead.isna().any():
         return None
-    means = np.array([_ahead(*pair).mean() for pair in resampled])
-    low, high = np.nanquantile(means, [0.025, 0.975])
+    low, high = np.nanquantile([values.mean() for values in resampled], [0.025, 0.975])
     return mean_over_seeds(ahead) | {"low": float(low), "high": float(high)}
 
 
@@ -99,17 +100,21 @@ def _ahead(subject: "pd.Series[float]", baseline: "pd.Series[float]") -> "pd.Ser
 
 
 def _scored(runs: BySeed, rule: Rule) -> dict[str, Any]:
-    return {key: _or_none(_by_seed(runs, rule, key)) for key in ("score", *METRICS)}
+    values = _by_seed(runs, rule)
+    return {key: _or_none(values[key]) for key in KEYS}
 
 
 def _or_none(values: "pd.Series[float]") -> dict[str, Any] | None:
     return None if values.isna().any() else mean_over_seeds(values)
 
 
-def _by_seed(runs: BySeed, rule: Rule, key: str = "score") -> "pd.Series[float]":
-    """A value by training seed, averaged over samples; NaN where it is not defined."""
-    found = {seed: [rule(records).values[key] for records in samples] for seed, samples in runs.items()}
-    return pd.Series({seed: np.mean([np.nan if v is None else v for v in values]) for seed, values in found.items()})
+def _by_seed(runs: BySeed, rule: Rule) -> pd.DataFrame:
+    """KEYS by training seed, averaged over samples; NaN where one is not defined."""
+    means = {}
+    for seed, samples in runs.items():
+        scored = [rule(records).values for records in samples]
+        means[seed] = [np.mean([np.nan if values[key] is None else values[key] for values in scored]) for key in KEYS]
+    return pd.DataFrame.from_dict(means, orient="index", columns=list(KEYS))
 
 
 def _of(runs: BySeed, category: str) -> BySeed:

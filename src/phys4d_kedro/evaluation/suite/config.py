@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from phys4d_kedro.evaluation.reward_config import WorldConfig
+from phys4d_kedro.evaluation.score_quality import ScoreExpectations
 
 
 class SuiteConfig(BaseModel):
@@ -27,3 +28,4 @@ class SuiteConfig(BaseModel):
     videos: int = Field(ge=0, description="Real videos that are judged too, as estimators see them.")
     bootstrap_resamples: int = Field(ge=1, description="Resamples of the clips behind an interval.")
     seed: int = Field(ge=0, description="Decides the resamples.")
+    quality: ScoreExpectations = Field(ScoreExpectations(), description="What must hold of the scores.")

@@ -45,7 +45,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "loading": "params:world_model",
                 },
                 outputs=["appearance_control_models", "appearance_control_history", "appearance_control_validation"],
-                name="train_control_node",
+                name="train_appearance_adapter_node",
                 tags=["appearance_control", "gpu"],
             ),
         ]

@@ -105,8 +105,12 @@ def judge_backbone(
     """Compare generated clips with what happens, with a copy of the first frame, and with what the VAE can show."""
     from phys4d_kedro.evaluation.backbone import GeneratedBesideTruth, summarise_backbone
     from phys4d_kedro.evaluation.generation import judge_generation
+    from phys4d_kedro.evaluation.score_quality import validate_figures
     from phys4d_kedro.world_model.backbones import load_backbone
 
     scores, features = judge_generation(GeneratedBesideTruth(load_backbone(backbone, loading), generated, heldout))
     config = parameters.validation
-    return scores, summarise_backbone(losses, scores, features, resamples=config.bootstrap_resamples, seed=config.seed)
+    options = {"resamples": config.bootstrap_resamples, "seed": config.seed}
+    metrics = summarise_backbone(losses, scores, features, **options)
+    validate_figures(metrics)
+    return scores, metrics

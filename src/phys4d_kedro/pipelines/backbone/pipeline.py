@@ -17,7 +17,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 nodes.start_backbone,
                 inputs=[*_CLIPS, "params:backbone"],
                 outputs="backbone_start",
-                name="start_backbone_node",
+                name="initialise_backbone_node",
                 tags=["backbone", "cpu"],
             ),
             Node(

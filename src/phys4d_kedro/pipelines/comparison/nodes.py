@@ -4,6 +4,7 @@ Figures are annotated as `Any`: Kedro resolves annotations when pipelines are li
 is imported then.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.comparison_config import ComparisonConfig
 from phys4d_kedro.evaluation.config import EvaluationConfig
 from phys4d_kedro.perception.config import PseudoLabelConfig
+from phys4d_kedro.pipelines.quality import gate
 from phys4d_kedro.world_model.config import LoadingConfig
 from phys4d_kedro.world_model.latents import LatentCache
 
@@ -66,11 +68,16 @@ def score_comparison(
     return score_trainings(model, trainings, judge, judge.prepare(shown_clips(heldout, parameters.clips)), worlds)
 
 
+@gate
 def summarise_comparison(table: pd.DataFrame, parameters: ComparisonConfig) -> dict[str, Any]:
     """Average over clips, with the spread over trainings and the margins of each stage over those before it."""
     from phys4d_kedro.evaluation import comparison
+    from phys4d_kedro.evaluation.score_quality import validate_figures, validate_scores
 
-    return comparison.summarise_comparison(table, resamples=parameters.bootstrap_resamples, seed=parameters.seed)
+    validate_scores(table, parameters.quality, method="stage", group="kind")
+    metrics = comparison.summarise_comparison(table, resamples=parameters.bootstrap_resamples, seed=parameters.seed)
+    validate_figures(metrics)
+    return metrics
 
 
 def plot_comparison(metrics: dict[str, Any]) -> tuple[Any, Any]:
@@ -89,3 +96,22 @@ def draw_comparison(worlds: ClipStore, heldout: ClipStore, parameters: Compariso
         f"{truth.clip_id}.png": draw_worlds(truth, beside, columns=parameters.sheet_columns)
         for truth, beside in worlds_beside(shown_clips(heldout, parameters.sheet_clips), worlds)
     }
+
+
+def film_comparison(
+    worlds: ClipStore, heldout: ClipStore, parameters: ComparisonConfig
+) -> dict[str, Callable[[], bytes]]:
+    """Film the same clips: RGB, depth and motion, a row the truth and each stage (MP4 files by clip)."""
+    from phys4d_kedro.evaluation.comparison_clips import shown_clips
+    from phys4d_kedro.reporting.films import comparison_films
+
+    return comparison_films(worlds, shown_clips(heldout, parameters.sheet_clips))
+
+
+def record_comparison(worlds: ClipStore, heldout: ClipStore) -> bytes:
+    """Record the first clip of the comparison and the worlds of all stages in space and time (an .rrd file)."""
+    from phys4d_kedro.evaluation.comparison_clips import worlds_beside
+    from phys4d_kedro.reporting.recording import record_worlds
+
+    first = heldout.subset([worlds.ids[0].rsplit(".", 3)[0]])
+    return record_worlds(*next(worlds_beside(first, worlds)))

@@ -73,5 +73,12 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="draw_comparison_node",
                 tags=["comparison", "cpu"],
             ),
+            Node(
+                nodes.film_comparison,
+                inputs=["comparison_clips", "simulated_clips_heldout", "params:comparison"],
+                outputs="comparison_videos",
+                name="film_comparison_node",
+                tags=["comparison", "cpu"],
+            ),
         ]
     )

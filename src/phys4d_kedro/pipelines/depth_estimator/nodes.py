@@ -40,10 +40,13 @@ def score_depth_model(
 ) -> dict[str, Any]:
     """Score the folder as written, weights rounded to float16, beside constant and per-pixel medians."""
     from phys4d_kedro.evaluation.depth_model import score_depth_model as score
+    from phys4d_kedro.evaluation.score_quality import validate_figures
     from phys4d_kedro.perception.config import DepthConfig
     from phys4d_kedro.perception.depth import load_depth_estimator
 
-    return dict(score(load_depth_estimator(DepthConfig(model=str(model))), heldout, train))
+    metrics = dict(score(load_depth_estimator(DepthConfig(model=str(model))), heldout, train))
+    validate_figures(metrics)
+    return metrics
 
 
 def publish_depth_model(

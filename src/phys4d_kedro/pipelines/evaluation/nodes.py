@@ -10,6 +10,7 @@ from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.config import EvaluationConfig
 from phys4d_kedro.perception.config import PseudoLabelConfig
+from phys4d_kedro.pipelines.quality import gate
 from phys4d_kedro.world_model.config import LoadingConfig
 from phys4d_kedro.world_model.latents import LatentCache
 
@@ -78,10 +79,15 @@ def score_predictors(
     return table, evaluate.ExamplePredictions(predictors, clips, parameters.example_clips)
 
 
+@gate
 def summarise_scores(table: pd.DataFrame, parameters: EvaluationConfig) -> dict[str, Any]:
     """Average over clips, with the spread over seeds and the margins of the heads over everything else."""
     from phys4d_kedro.evaluation import statistics
+    from phys4d_kedro.evaluation.score_quality import validate_figures, validate_scores
 
-    return statistics.summarise_scores(
+    validate_scores(table, parameters.quality, method="predictor", metric=("metric", "region"))
+    metrics = statistics.summarise_scores(
         table, subject="heads", resamples=parameters.bootstrap_resamples, seed=parameters.seed
     )
+    validate_figures(metrics)
+    return metrics

@@ -14,14 +14,14 @@ def create_pipeline(**_: object) -> Pipeline:
                 cache_latents,
                 inputs=["backbone", "labeled_clips", "labeled_clips_quality", "params:world_model"],
                 outputs="latents",
-                name="cache_latents_node",
+                name="cache_labeled_latents_node",
                 tags=["pretrain", "gpu"],
             ),
             Node(
                 nodes.train_heads,
                 inputs=["backbone", "labeled_clips", "latents", "params:pretrain", "params:world_model"],
                 outputs=["heads", "pretrain_history"],
-                name="train_heads_node",
+                name="train_depth_and_motion_heads_node",
                 tags=["pretrain", "gpu"],
             ),
         ]

@@ -20,7 +20,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:pseudo_labeling",
                 ],
                 outputs="labeled_clips",
-                name="label_clips_node",
+                name="estimate_depth_and_motion_node",
                 tags=["pseudo_labeling", "gpu"],
             ),
             quality_node("labeled_clips", "params:pseudo_labeling.quality", ["pseudo_labeling", "cpu"]),

@@ -36,6 +36,13 @@ def plot_training(*histories: pd.DataFrame) -> Any:
     return loss_curves(histories)
 
 
+def plot_validations(*validations: pd.DataFrame) -> Any:
+    """Losses of validation clips while stage 2 and its control are trained, part by part (a Plotly figure)."""
+    from phys4d_kedro.reporting.figures import validation_curves
+
+    return validation_curves(validations)
+
+
 def plot_rewards(validations: pd.DataFrame) -> Any:
     """Rewards by both judges while policies are trained (a Plotly figure)."""
     from phys4d_kedro.reporting.figures import reward_curves
@@ -99,8 +106,11 @@ def write_report(
     *,
     metrics: dict[str, Any],
     comparison: dict[str, Any],
+    simiq: dict[str, Any],
+    suite: dict[str, Any],
     heldout: ClipStore,
     predictions: ClipStore,
+    worlds: ClipStore,
     facts: dict[str, Any],
     parameters: ReportingConfig,
     **figures: Any,
@@ -109,20 +119,30 @@ def write_report(
     from phys4d_kedro.reporting import sections
     from phys4d_kedro.reporting.comparison import comparison_section
     from phys4d_kedro.reporting.examples import read_examples
+    from phys4d_kedro.reporting.player import example_player
     from phys4d_kedro.reporting.report import render_report
+    from phys4d_kedro.reporting.results import result_columns, result_section, write_verdict
+    from phys4d_kedro.reporting.world_players import world_players
 
     predictor = parameters.predictor
     what_ran = sections.RunFacts(**facts)
-    examples = list(read_examples(heldout, predictions, predictor, parameters.examples))
+    columns = result_columns(simiq, suite)
+    examples = read_examples(heldout, predictions, predictor, parameters.examples)
     return render_report(
-        title="Depth and motion from a video model",
-        headline=sections.write_headline(metrics, predictor, what_ran),
+        title="What each stage of Phys4D is worth to a small video model",
+        headline=write_verdict(columns),
         sections=[
-            sections.result_section(metrics, predictor, _pick(figures, "depth_comparison", "motion_comparison")),
+            result_section(columns, simiq),
+            sections.worlds_section(list(world_players(worlds, heldout, parameters.worlds))),
+            sections.category_section(_pick(figures, "simiq_figure")),
+            sections.horizon_section(_pick(figures, "suite_horizons")),
             comparison_section(comparison, _pick(figures, "comparison_margins")),
-            sections.clips_section(examples, predictor),
+            sections.training_section(what_ran, _pick(figures, "loss_curves", "validation_curves", "reward_curves")),
+            sections.heads_section(
+                metrics, predictor, what_ran, _pick(figures, "depth_comparison", "motion_comparison")
+            ),
+            sections.clips_section([example_player(example) for example in examples], predictor),
             sections.scenes_section(_pick(figures, "depth_by_scene", "motion_by_scene")),
-            sections.training_section(what_ran, _pick(figures, "loss_curves", "reward_curves")),
             sections.data_section(what_ran, _pick(figures, "clips_per_scene", "depth_distribution")),
             sections.notes_section(metrics, predictor, what_ran),
         ],

@@ -7,11 +7,14 @@ from phys4d_kedro.pipelines.reporting import nodes
 
 _SETS = ["simulated_clips_train", "simulated_clips_heldout", "real_clips", "labeled_clips"]
 _COMPARISONS = ["depth_comparison", "motion_comparison", "depth_by_scene", "motion_by_scene"]
-_FIGURES = [*_COMPARISONS, "loss_curves", "reward_curves", "clips_per_scene", "depth_distribution"]
+_FIGURES = [*_COMPARISONS, "loss_curves", "validation_curves", "reward_curves", "clips_per_scene", "depth_distribution"]
+
+# Figures of the pipelines before.
+_FIGURES_BEFORE = ["simiq_figure", "suite_horizons", "comparison_margins"]
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """evaluation_metrics, evaluation_table, predictions, histories, clips -> report, sheets and figures."""
+    """Metrics and figures of all stages, their worlds, predictions, histories, clips -> report, sheets and figures."""
     return Pipeline(
         [
             Node(
@@ -32,6 +35,13 @@ def create_pipeline(**_: object) -> Pipeline:
                 ],
                 outputs="loss_curves",
                 name="plot_training_node",
+                tags=["reporting", "cpu"],
+            ),
+            Node(
+                nodes.plot_validations,
+                inputs=["sft_validation", "appearance_control_validation"],
+                outputs="validation_curves",
+                name="plot_validations_node",
                 tags=["reporting", "cpu"],
             ),
             Node(
@@ -75,12 +85,14 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs={
                     "metrics": "evaluation_metrics",
                     "comparison": "comparison_metrics",
-                    "comparison_margins": "comparison_margins",
+                    "simiq": "simiq_metrics",
+                    "suite": "suite_metrics",
                     "heldout": "simulated_clips_heldout",
                     "predictions": "predictions",
+                    "worlds": "comparison_clips",
                     "facts": "run_facts",
                     "parameters": "params:reporting",
-                    **{name: name for name in _FIGURES},
+                    **{name: name for name in (*_FIGURES, *_FIGURES_BEFORE)},
                 },
                 outputs="report",
                 name="write_report_node",

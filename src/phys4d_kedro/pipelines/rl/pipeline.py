@@ -23,7 +23,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "loading": "params:world_model",
                 },
                 outputs=["rl_models", "rl_history", "rl_validation"],
-                name="train_policy_node",
+                name="reinforce_sampler_by_rewards_node",
                 tags=["rl", "gpu"],
             ),
         ]

@@ -42,7 +42,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "loading": "params:world_model",
                 },
                 outputs=["sft_models", "sft_history", "sft_validation"],
-                name="train_sft_node",
+                name="finetune_adapter_and_heads_node",
                 tags=["sft", "gpu"],
             ),
         ]

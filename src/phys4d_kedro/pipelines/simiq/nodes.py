@@ -6,12 +6,14 @@ Figures are annotated as `Any`: Kedro resolves annotations when pipelines are li
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.config import EvaluationConfig
 from phys4d_kedro.evaluation.simiq.config import SimiqConfig
+from phys4d_kedro.pipelines.quality import gate
 from phys4d_kedro.world_model.config import LoadingConfig
 
 
@@ -57,13 +59,21 @@ def measure_simiq(worlds: ClipStore, clips: ClipStore, parameters: SimiqConfig) 
     return measure_worlds(worlds, clips, least_side=load_version(parameters.version).least_side)
 
 
+@gate
 def summarise_simiq(table: pd.DataFrame, parameters: SimiqConfig) -> dict[str, Any]:
     """Score them by the original and the Verified rules, with the margins of each stage over those before it."""
+    from phys4d_kedro.evaluation.score_quality import validate_figures, validate_scores
     from phys4d_kedro.evaluation.simiq import scores
     from phys4d_kedro.evaluation.simiq.frozen import load_version
+    from phys4d_kedro.evaluation.simiq.measure import FIELDS
 
     frozen = load_version(parameters.version)
-    return scores.summarise_simiq(table, frozen, resamples=parameters.bootstrap_resamples, seed=parameters.seed)
+    tidy = table.melt(["method", "seed", "sample", "clip_id"], FIELDS[:4], "metric")
+    means = tidy.assign(value=tidy["value"].map(np.mean))  # over frames, where a metric has a value for each
+    validate_scores(means, parameters.quality, method="method")
+    metrics = scores.summarise_simiq(table, frozen, resamples=parameters.bootstrap_resamples, seed=parameters.seed)
+    validate_figures(metrics)
+    return metrics
 
 
 def plot_simiq(metrics: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.pipelines.quality import validate_clips
+from phys4d_kedro.pipelines.quality import gate, validate_clips
 from phys4d_kedro.simulation.config import SimulationConfig
 
 
@@ -39,6 +39,7 @@ def simulate_unseen_clips(parameters: SimulationConfig) -> ClipSource:
     return simulation_source(parameters, "unseen")
 
 
+@gate
 def validate_unseen_clips(clips: ClipStore, parameters: SimulationConfig) -> dict[str, Any]:
     """Check these clips like the others, but for the categories that they cover: those of their scenes."""
     from phys4d_kedro.simulation.scenes import SCENES

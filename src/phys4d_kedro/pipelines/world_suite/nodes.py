@@ -10,6 +10,7 @@ import pandas as pd
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.suite.config import SuiteConfig
 from phys4d_kedro.perception.config import PseudoLabelConfig
+from phys4d_kedro.pipelines.quality import gate
 
 
 def score_worlds(
@@ -34,14 +35,17 @@ def score_videos(
     return table.score_videos(labeled.subset(chosen), load_flow_estimator(labels.flow), parameters)
 
 
+@gate
 def summarise_suite(worlds: pd.DataFrame, videos: pd.DataFrame, parameters: SuiteConfig) -> dict[str, Any]:
     """Average over clips, with margins of each stage over those before it, and curves over growing horizons."""
+    from phys4d_kedro.evaluation.score_quality import validate_figures, validate_scores
     from phys4d_kedro.evaluation.suite import summary
 
-    tables = [table for table in (worlds, videos) if len(table)]
-    return summary.summarise_suite(
-        pd.concat(tables, ignore_index=True), resamples=parameters.bootstrap_resamples, seed=parameters.seed
-    )
+    table = pd.concat([table for table in (worlds, videos) if len(table)], ignore_index=True)
+    validate_scores(worlds, parameters.quality, method="stage", metric=("metric", "horizon"), group="judge")
+    metrics = summary.summarise_suite(table, resamples=parameters.bootstrap_resamples, seed=parameters.seed)
+    validate_figures(metrics)
+    return metrics
 
 
 def plot_horizons(metrics: dict[str, Any]) -> Any:
