@@ -62,4 +62,4 @@ bench: $(STAMP) ## Run every benchmark; results go to benchmarks/results
 
 clean: ## Remove what runs and tools made; keeps data/01_raw and .venv
 	find data -mindepth 2 ! -name .gitkeep ! -path 'data/01_raw/*' -delete
-	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis .viz dvclive *.log
+	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis .viz dvclive mlflow.db mlruns *.log

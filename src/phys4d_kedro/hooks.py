@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +21,7 @@ from kedro.pipeline.node import Node
 
 from phys4d_kedro.datasets.pretrained_model import PretrainedModelDataset
 from phys4d_kedro.errors import ConfigurationError, MissingInputError, Phys4DError
+from phys4d_kedro.training import run_metadata
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +35,20 @@ class ProjectHooks:
     def __init__(self) -> None:
         self._started: dict[str, float] = {}
         self._seed: int | None = None
+        self._root = Path.cwd()
         self._catalog: CatalogProtocol | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Take note of the seed; from here on, errors made for users come without a traceback."""
+        """Take note of seed and folder; from here on, errors made for users come without a traceback."""
         show_user_errors_without_traceback()
+        self._root = Path(context.project_path)
         loader = context.config_loader
         self._seed = (loader.runtime_params or {}).get("seed", loader["globals"].get("seed"))
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Log the circumstances; report every missing input at once, and outputs that nothing may write.
+        """Log and declare the circumstances; report every missing input at once, and outputs that nothing may write.
 
         Raises:
             MissingInputError: inputs are missing.
@@ -76,6 +80,12 @@ class ProjectHooks:
         if missing:
             project_pipelines.set_requested(None)
             raise MissingInputError(_explain_missing(missing, dict(project_pipelines), pretrained))
+        parameters = {
+            name: catalog.load(name)
+            for name in sorted(pipeline.inputs())
+            if name.startswith("params:") and name in catalog
+        }
+        run_metadata.declare(seed=self._seed, parameters=parameters, root=self._root)
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:

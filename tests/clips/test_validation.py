@@ -1,6 +1,7 @@
 """Expectations over the manifest: good sets pass with a report, each fault is named with its clips."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ from pydantic import ValidationError
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.config import ClipCoding, ClipExpectations
 from phys4d_kedro.clips.manifest import summarise
-from phys4d_kedro.clips.validation import validate_manifest
+from phys4d_kedro.clips.shards import write_shards
+from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.clips.validation import validate_clips, validate_manifest
 from phys4d_kedro.errors import DataQualityError
 
 from .conftest import make_small
@@ -89,6 +92,41 @@ def test_faults_of_the_set(clips: list[Clip]) -> None:
     lonely = manifest_of([*clips[:3], clips[3].with_(category="cloth")])
     with pytest.raises(DataQualityError, match=r"clips_of_category: .*: clips sphere-0003"):
         validate_manifest(lonely, EXPECTED.model_copy(update={"min_clips_per_category": 2}))
+
+
+def labelled(clips: list[Clip], folder: Path, doubtful: int | None = None) -> ClipStore:
+    """The clips with labels that are sure by 0.75, but for one that is by 0.125."""
+    sure = [0.125 if i == doubtful else 0.75 for i in range(len(clips))]
+    made = [
+        clip.with_(
+            depth_confidence=np.full(clip.depth.shape, share, np.float32),
+            motion_confidence=np.full(clip.motion.shape[:-1], share, np.float32),
+        )
+        for clip, share in zip(clips, sure, strict=True)
+    ]
+    write_shards(made, str(folder), clips_per_shard=2)
+    return ClipStore(str(folder))
+
+
+@pytest.mark.parametrize("column", ["depth_confidence", "motion_confidence"])
+def test_doubtful_labels_are_named_with_their_confidence(clips: list[Clip], tmp_path: Path, column: str) -> None:
+    expected = EXPECTED.model_copy(update={f"min_{column}": 0.5})
+    report = validate_clips(labelled(clips, tmp_path / "good"), expected)
+    assert report["statistics"][column] == pytest.approx({"min": 0.75, "median": 0.75, "max": 0.75}, rel=1e-3)
+    doubtful = labelled(clips, tmp_path / "doubtful", doubtful=2)
+    validate_clips(doubtful, EXPECTED)  # where nothing is expected, nothing is read
+    with pytest.raises(
+        DataQualityError, match=rf"{column}: .*min_value 0\.5.*: clips sphere-0002 \(0\.125\)"
+    ) as caught:
+        validate_clips(doubtful, expected)
+    assert "sphere-0001" not in str(caught.value)
+
+
+def test_labels_without_confidence_are_named(clips: list[Clip], tmp_path: Path) -> None:
+    bare = [clip.with_(depth_confidence=None) for clip in clips]
+    write_shards(bare, str(tmp_path), clips_per_shard=2)
+    with pytest.raises(DataQualityError, match="depth_confidence: column values to not be null: clips sphere-0000"):
+        validate_clips(ClipStore(str(tmp_path)), EXPECTED.model_copy(update={"min_depth_confidence": 0.1}))
 
 
 def test_many_failing_clips_are_counted(clips: list[Clip]) -> None:

@@ -17,6 +17,7 @@ from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.datasets.clip_shards import ClipShardsDataset
 from phys4d_kedro.datasets.latent_cache import LatentCacheDataset
 from phys4d_kedro.datasets.model_directory import ModelDirectoryDataset
+from phys4d_kedro.errors import DataQualityError
 from phys4d_kedro.evaluation.reading import readout_seed
 from phys4d_kedro.evaluation.statistics import METRICS
 from phys4d_kedro.pipelines.evaluation import create_pipeline
@@ -129,3 +130,18 @@ def test_cached_latents_change_nothing(run: DataCatalog) -> None:
     cold = model.perceive(clip, seed=readout_seed(EVALUATION.seed, clip.clip_id))
     kept = run["predictions"].load().read(f"{clip.clip_id}.heads")
     np.testing.assert_allclose(kept.depth, cold.depth, rtol=1e-3)  # stored as float16
+
+
+def test_scores_that_are_no_numbers_stop_the_run_before_a_metric_is_written(run: DataCatalog) -> None:
+    table = run["evaluation_table"].load()
+    where = (table["predictor"] == "ridge") & (table["metric"] == "epe") & (table["clip_id"] == "sphere-0011")
+    broken = DataCatalog(
+        {
+            "evaluation_table": MemoryDataset(table.assign(value=table["value"].mask(where))),
+            "params:evaluation": MemoryDataset(EVALUATION),
+            "evaluation_metrics": MemoryDataset(),
+        }
+    )
+    with pytest.raises(DataQualityError, match=r"epe image: .*: scores ridge, sphere-0011"):
+        SequentialRunner().run(create_pipeline().only_nodes("summarise_scores_node"), broken)
+    assert not broken.exists("evaluation_metrics")

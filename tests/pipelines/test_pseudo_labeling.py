@@ -78,3 +78,10 @@ def test_labels_that_break_the_expectations_stop_the_run(tmp_path: Path, model: 
     data = catalog(tmp_path, configured(model, frames=9, height=32, width=32))
     with pytest.raises(DataQualityError, match="sphere-0000"):
         SequentialRunner().run(create_pipeline(), data)
+
+
+def test_doubtful_labels_stop_the_run(tmp_path: Path, model: Path) -> None:
+    quality = {"frames": 5, "height": 32, "width": 32, "min_depth_confidence": 1}
+    data = catalog(tmp_path, configured(model, **quality))
+    with pytest.raises(DataQualityError, match=r"depth_confidence: .*: clips sphere-0000"):
+        SequentialRunner().run(create_pipeline(), data)

@@ -84,5 +84,6 @@ def test_both_rules_score_every_method_and_the_file_says_which_list(run: DataCat
     for method in metrics["scores"].values():
         assert 0 <= method["verified"]["score"]["mean"] <= 100
     assert list(metrics["margins"]["rl"]) == list(STAGES[:3])
-    assert metrics["margins"]["rl"]["sft"]["verified"]["low"] <= metrics["margins"]["rl"]["sft"]["verified"]["high"]
+    margin = metrics["margins"]["rl"]["sft"]["verified"]["score"]
+    assert margin["low"] <= margin["high"]
     assert len(run["simiq_figure"].load().data) == 1 + len(STAGES)

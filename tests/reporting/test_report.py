@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -27,9 +28,11 @@ from phys4d_kedro.reporting.sections import (
     heads_section,
     notes_section,
     sample_depths,
+    training_section,
 )
 from phys4d_kedro.reporting.simiq import simiq_scores
 from phys4d_kedro.reporting.suite import suite_horizons
+from phys4d_kedro.training import run_metadata
 
 PARAMETERS = ReportingConfig(
     predictor="heads", worlds=2, examples=2, sheet_columns=3, depth_clips=3, depth_pixels=50, seed=0
@@ -289,3 +292,15 @@ def probe(file: Path, folder: Path, scheme: str) -> dict[str, Any]:
     found = re.search(r'<pre id="probe">(.+?)</pre>', result.stdout)
     assert found is not None, result.stderr[-2000:]
     return dict(json.loads(html.unescape(found[1])))
+
+
+def test_the_page_says_which_run_wrote_it(heldout: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["kedro", "run", "--params=seed=7"])
+    monkeypatch.setattr("os.environ", dict(os.environ))  # where it is declared
+    assert collect_facts(heldout, {}, {}, seeds=1).run == ()
+    run_metadata.declare(seed=7, parameters={}, root=tmp_path)
+    section = training_section(collect_facts(heldout, {}, {}, seeds=1), {})
+    said = {row[0].text: row[1].text for row in section.tables[0].rows}
+    assert "--params=seed=7" in said["Command"]
+    assert said["Seed"] == "7"
+    assert said["Git commit"] == "not in Git"

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from phys4d_kedro.errors import CheckpointError, StorageFullError
 from phys4d_kedro.training import checkpoints
-from tests.training.tasks import CONFIG, FINGERPRINT, Regression, Slide, files_of, folder_of, names_in, run
+from tests.training.tasks import CONFIG, Regression, Slide, files_of, folder_of, names_in, run
 
 SLIDE = CONFIG.model_copy(
     update={"learning_rate": 0.01, "warmup_steps": 0, "decay_share": 0, "ema": 0, "validate_every": 1, "keep": "best"}
@@ -47,7 +47,7 @@ def test_only_the_newest_checkpoints_and_the_best_stay(tmp_path: Path) -> None:
     assert task.weight == pytest.approx(0.03, abs=1e-6)
 
 
-@pytest.mark.parametrize("call", range(1, 13))
+@pytest.mark.parametrize("call", range(1, 14))
 def test_cut_while_writing_leaves_what_resumes_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
@@ -78,7 +78,7 @@ def test_cut_while_writing_leaves_what_resumes_to_the_same_bytes(
 
 def test_a_checkpoint_finds_its_own_best_though_a_better_one_was_written_after(tmp_path: Path) -> None:
     task = Slide(goal=0.064)
-    task.stop_after = 6  # validations: the run ends with the best of step 6, between checkpoints 4 and 8
+    task.stop_after = 7  # validations, from before step 1: the run ends with the best of step 6, after checkpoint 4
     run(task, tmp_path, SLIDE)
     folder = folder_of(tmp_path)
     assert names_in(tmp_path) == ["best_00000006", "step_00000004", "step_00000006"]
@@ -148,25 +148,28 @@ def test_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
         run(task, tmp_path)
 
 
-SCRIPT = f"""
+# Writing nearly all the time, so that kills fall into every part of it.
+WRITING = CONFIG.model_copy(update={"steps": 60, "checkpoint_every": 1, "validate_every": 1, "keep": "best"})
+SCRIPT = """
 import sys
 from pathlib import Path
-from tests.training.tasks import CONFIG, Regression, run
+from tests.training.tasks import Regression, run
+from tests.training.test_checkpoints import WRITING
 
-config = CONFIG.model_copy(update={{"steps": 60, "checkpoint_every": 1, "validate_every": 1, "keep": "best"}})
-run(Regression(), Path(sys.argv[1]), config, "{FINGERPRINT}")
+run(Regression(), Path(sys.argv[1]), WRITING)
 """
 
 
 @pytest.mark.slow
 def test_killed_process_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    """Writing nearly all the time, so that kills fall into every part of it."""
-    command = [sys.executable, "-c", SCRIPT]
-    root = Path(__file__).parents[2]
-    subprocess.run([*command, str(tmp_path / "a")], check=True, capture_output=True, timeout=300, cwd=root)
+    """Killed twice; the undisturbed run, and the one that ends the killed, are of this process."""
+    run(Regression(), tmp_path / "a", WRITING)
     for least in (8, 33):
         with subprocess.Popen(
-            [*command, str(tmp_path / "b")], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", SCRIPT, str(tmp_path / "b")],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         ) as process:
             deadline = time.monotonic() + 300
             while not any(folder_of(tmp_path / "b").glob(f"step_*{least}")):
@@ -174,5 +177,5 @@ def test_killed_process_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
                 assert time.monotonic() < deadline
                 time.sleep(0.002)
             os.kill(process.pid, signal.SIGKILL)
-    subprocess.run([*command, str(tmp_path / "b")], check=True, capture_output=True, timeout=300, cwd=root)
+    assert run(Regression(), tmp_path / "b", WRITING).resumed_from >= 33
     assert files_of(tmp_path / "b") == files_of(tmp_path / "a")

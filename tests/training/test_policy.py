@@ -255,7 +255,7 @@ def train(seed: int, *, noise: NoiseConfig, with_value: bool) -> tuple[float, fl
 
 @pytest.mark.parametrize("with_value", [False, True], ids=["group relative", "value baseline"])
 @pytest.mark.parametrize("noise", [SDE, PRESERVING], ids=lambda noise: noise.kind)
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_a_toy_comes_near_its_optimum(seed: int, noise: NoiseConfig, with_value: bool) -> None:
     before, after = train(seed, noise=noise, with_value=with_value)
     assert before < -1.5

@@ -242,7 +242,7 @@ class TestRatio:
 
 class TestLearning:
     @pytest.mark.parametrize("advantage", ["group", "value"])
-    @pytest.mark.parametrize("seed", [0, 1, 2])
+    @pytest.mark.parametrize("seed", [0, 1])
     def test_brings_a_toy_near_its_optimum(self, tmp_path: Path, advantage: str, seed: int) -> None:
         settings = config(
             advantage=advantage,

@@ -66,3 +66,9 @@ class ClipExpectations(BaseModel):
     min_motion_valid_share: float = Field(
         0.05, ge=0, le=1, description="Share of a clip's pixels with valid motion is at least this."
     )
+    min_depth_confidence: float | None = Field(
+        None, ge=0, le=1, description="Mean depth confidence of a clip is at least this; none: it is not read."
+    )
+    min_motion_confidence: float | None = Field(
+        None, ge=0, le=1, description="Mean motion confidence of a clip is at least this; none: it is not read."
+    )

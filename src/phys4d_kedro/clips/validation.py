@@ -1,16 +1,30 @@
-"""Great Expectations over the manifest of a set of clips: is it what the stages after it count on?"""
+"""What must hold of a set of clips, by its manifest and the confidence of its labels."""
 
-import os
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from phys4d_kedro.clips.config import ClipExpectations
-from phys4d_kedro.errors import DataQualityError
+from phys4d_kedro.clips.expectations import Suite, check
+from phys4d_kedro.clips.store import ClipStore
 
-_MAX_NAMED = 10
 _STATISTICS = ("depth_min", "depth_max", "depth_valid_share", "motion_max", "motion_valid_share")
+_CONFIDENCES = ("depth_confidence", "motion_confidence")
+
+
+def validate_clips(clips: ClipStore, expectations: ClipExpectations) -> dict[str, Any]:
+    """Check a set of clips: its manifest, and the mean confidence of each clip's labels where that is expected.
+
+    Returns:
+        The report of `validate_manifest`.
+
+    Raises:
+        DataQualityError: names every expectation that failed, and the clips.
+        CorruptShardError: a confidence cannot be read.
+    """
+    wanted = [key for key in _CONFIDENCES if getattr(expectations, f"min_{key}") is not None]
+    return validate_manifest(_with_confidences(clips, wanted) if wanted else clips.manifest, expectations)
 
 
 def validate_manifest(manifest: pd.DataFrame, expectations: ClipExpectations) -> dict[str, Any]:
@@ -24,16 +38,26 @@ def validate_manifest(manifest: pd.DataFrame, expectations: ClipExpectations) ->
         DataQualityError: names every expectation that failed, and the clips.
     """
     table = _with_derived_columns(manifest, expectations)
-    results = _run(table, expectations)
-    failures = [_describe(result) for result in results if not result["success"]]
-    if failures:
-        raise DataQualityError(f"{len(manifest)} clips fail {len(failures)} expectations:\n" + "\n".join(failures))
+    checks = check(Suite("clips", "clips", "clip_id", table, _expected(expectations)))
     return {
         "clips": len(manifest),
         "categories": {str(name): int(count) for name, count in manifest["category"].value_counts().items()},
-        "statistics": {column: _summary(manifest[column]) for column in _STATISTICS},
-        "checks": [_check(result) for result in results],
+        "statistics": {
+            column: _summary(manifest[column]) for column in (*_STATISTICS, *_CONFIDENCES) if column in manifest
+        },
+        "checks": checks,
     }
+
+
+def _with_confidences(clips: ClipStore, keys: list[str]) -> pd.DataFrame:
+    """The manifest, with the mean over pixels and frames of these arrays; null where a clip has no such array."""
+    manifest = clips.manifest.copy()
+    for key in keys:
+        manifest[key] = [
+            float(clips.read_arrays(clip_id, [key])[key].mean(dtype=np.float64)) if key in there else np.nan
+            for clip_id, there in zip(manifest["clip_id"], manifest["keys"], strict=True)
+        ]
+    return manifest
 
 
 def _with_derived_columns(manifest: pd.DataFrame, expectations: ClipExpectations) -> pd.DataFrame:
@@ -46,7 +70,7 @@ def _with_derived_columns(manifest: pd.DataFrame, expectations: ClipExpectations
     return table
 
 
-def _suite(expectations: ClipExpectations) -> list[Any]:
+def _expected(expectations: ClipExpectations) -> list[Any]:
     import great_expectations.expectations as gxe
 
     between, given = gxe.ExpectColumnValuesToBeBetween, gxe.ExpectColumnValuesToNotBeNull
@@ -68,57 +92,15 @@ def _suite(expectations: ClipExpectations) -> list[Any]:
             suite.append(between(column=column, min_value=expected, max_value=expected))
     for key in e.keys:
         suite.append(gxe.ExpectColumnValuesToBeInSet(column=f"has_{key}", value_set=[True]))
+    for column in _CONFIDENCES:
+        least = getattr(e, f"min_{column}")
+        if least is not None:
+            suite += [given(column=column), between(column=column, min_value=least, max_value=1)]
     if "depth" in e.keys:
         suite.append(given(column="depth_max"))  # null where a clip's depth is infinite everywhere
     if e.categories:
         suite.append(gxe.ExpectColumnDistinctValuesToContainSet(column="category", value_set=list(e.categories)))
     return suite
-
-
-def _run(table: pd.DataFrame, expectations: ClipExpectations) -> list[dict[str, Any]]:
-    """Validate in memory; one dict an expectation, in the order of the suite."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read at import: a check of data calls nobody
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("clips").add_dataframe_asset("manifest")
-    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": table})
-    suite = gx.ExpectationSuite(name="clips", expectations=_suite(expectations))
-    outcome = batch.validate(
-        suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["clip_id"]}
-    )
-    return [result.to_json_dict() for result in outcome.results]
-
-
-def _check(result: dict[str, Any]) -> dict[str, Any]:
-    configuration = result["expectation_config"]
-    bounds = {key: value for key, value in configuration["kwargs"].items() if key != "batch_id"}
-    return {"expectation": configuration["type"], **bounds, "success": bool(result["success"])}
-
-
-def _describe(result: dict[str, Any]) -> str:
-    """A failed expectation as a line for a user."""
-    bounds = _check(result)
-    name = bounds.pop("expectation").removeprefix("expect_").replace("_", " ")
-    column = bounds.pop("column", None)
-    del bounds["success"]
-    wanted = ", ".join(f"{key} {value}" for key, value in bounds.items())
-    line = f"- {f'{column}: ' if column else ''}{name}{f' ({wanted})' if wanted else ''}"
-    if result["exception_info"].get("raised_exception"):
-        return f"{line}: could not be checked ({result['exception_info']['exception_message']})"
-    details = result["result"]
-    if "partial_missing_list" in details:
-        return f"{line}: missing {', '.join(map(str, details['partial_missing_list']))}"
-    if "unexpected_index_list" not in details:
-        return f"{line}: found {details.get('observed_value')}"
-    failing = [
-        f"{entry['clip_id']} ({entry[column]:.4g})" if isinstance(entry.get(column), float) else entry["clip_id"]
-        for entry in details["unexpected_index_list"]
-    ]
-    more = f" and {len(failing) - _MAX_NAMED} more" if len(failing) > _MAX_NAMED else ""
-    return f"{line}: clips {', '.join(failing[:_MAX_NAMED])}{more}"
 
 
 def _summary(values: pd.Series) -> dict[str, float] | None:

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from phys4d_kedro.evaluation.reward_config import WorldConfig
+from phys4d_kedro.evaluation.score_quality import ScoreExpectations
 from phys4d_kedro.world_model.config import SamplingConfig
 
 
@@ -22,3 +23,4 @@ class ComparisonConfig(BaseModel):
     sheet_clips: int = Field(ge=0, description="Clips whose worlds are drawn, a picture each.")
     sheet_columns: int = Field(ge=2, description="Frames of a clip in such a picture, from the first to the last.")
     seed: int = Field(ge=0, description="Number of the first sample, which decides its noise; and of the resamples.")
+    quality: ScoreExpectations = Field(ScoreExpectations(), description="What must hold of the scores.")

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from phys4d_kedro.evaluation.score_quality import ScoreExpectations
+
 
 class EvaluationConfig(BaseModel):
     """The pipeline `evaluation`: what is read off the model, and how it is judged."""
@@ -23,3 +25,4 @@ class EvaluationConfig(BaseModel):
     bootstrap_resamples: int = Field(ge=1, description="Resamples of the clips behind an interval of a margin.")
     example_clips: int = Field(ge=1, description="Held-out clips whose predictions are kept as clips, for the report.")
     seed: int = Field(ge=0, description="Decides the noise that videos are read at, and the resamples.")
+    quality: ScoreExpectations = Field(ScoreExpectations(), description="What must hold of the scores.")

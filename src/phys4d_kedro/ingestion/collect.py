@@ -14,8 +14,10 @@ from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.errors import MediaError
 from phys4d_kedro.ingestion.config import DistributionVideos, IngestionConfig, IsaacFolder, SourceConfig
 from phys4d_kedro.ingestion.isaac import FrameSequence, check_sequence, find_sequences, read_window
+from phys4d_kedro.ingestion.validation import validate_videos
 from phys4d_kedro.ingestion.videos import (
     ROUNDING,
+    VideoFacts,
     VideoFile,
     check_video,
     find_distribution_videos,
@@ -87,8 +89,12 @@ class MakeClip:
 
 @dataclass
 class Collection:
-    """What checking the sources found. `duplicates` are videos left out because another has the same content."""
+    """What checking the sources found. `duplicates` are videos left out because another has the same content.
 
+    `videos` has what is known of each video file by its label; None where it cannot be read.
+    """
+
+    videos: dict[str, VideoFacts | None] = field(default_factory=dict)
     windows: list[Window] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
     faults: list[dict[str, str]] = field(default_factory=list)
@@ -100,11 +106,12 @@ def collect_clips(config: IngestionConfig) -> tuple[ClipSource, dict[str, Any]]:
 
     Returns:
         The clips to be made, and a JSON-able report: `clips`, `sources` (kind, place, files, clips), `skipped` (file,
-        reason).
+        reason), and what `validate_videos` says of the video files.
 
     Raises:
         MediaError: a source is empty or missing; or files cannot be used, all of them named, unless `on_error` is
             `skip`; or no clip is left.
+        DataQualityError: video files are not what `videos` expects of them.
     """
     found = Collection()
     for source in config.sources:
@@ -115,12 +122,13 @@ def collect_clips(config: IngestionConfig) -> tuple[ClipSource, dict[str, Any]]:
             f"{len(found.faults)} of the files cannot be used:\n{listed}\nRemove or replace them, or set "
             "ingestion.on_error: skip to leave them out."
         )
+    quality = validate_videos(found.videos, config.videos)
     left_out = found.faults + found.duplicates
     for fault in left_out:
         logger.warning("left out: %s", fault["reason"])
     if not found.windows:
         raise MediaError("ingestion.sources hold nothing that a clip can be made of; see the log for what was left out")
-    report = {"clips": len(found.windows), "sources": found.sources, "skipped": left_out}
+    report = {"clips": len(found.windows), "sources": found.sources, "skipped": left_out, **quality}
     return _source(found.windows, config), report
 
 
@@ -134,7 +142,7 @@ def _collect(source: SourceConfig, config: IngestionConfig, found: Collection) -
     before = len(found.windows)
     for item in tqdm(items, desc=f"Checking {place}", unit="file"):
         try:
-            windows = list(_windows(item, config))
+            windows = list(_windows(item, config, found))
         except MediaError as error:
             found.faults.append({"file": item.label, "reason": str(error)})
             continue
@@ -157,15 +165,16 @@ def _find(source: SourceConfig) -> tuple[Sequence[VideoFile | FrameSequence], st
     return find_videos(source), source.folder
 
 
-def _windows(item: VideoFile | FrameSequence, config: IngestionConfig) -> Iterator[Window]:
+def _windows(item: VideoFile | FrameSequence, config: IngestionConfig, found: Collection) -> Iterator[Window]:
     """The clips of a file. Raises MediaError where it cannot be used, or not one clip fits in it."""
     if isinstance(item, VideoFile):
-        return _video_windows(item, config)
+        found.videos[item.label] = None
+        found.videos[item.label] = facts = check_video(item, decode=config.on_error == "skip")
+        return _video_windows(item, facts, config)
     return _sequence_windows(item, config)
 
 
-def _video_windows(video: VideoFile, config: IngestionConfig) -> Iterator[Window]:
-    facts = check_video(video, decode=config.on_error == "skip")
+def _video_windows(video: VideoFile, facts: VideoFacts, config: IngestionConfig) -> Iterator[Window]:
     fps = _fraction(config.fps)
     if 0 < facts.fps < 0.99 * config.fps:
         raise MediaError(

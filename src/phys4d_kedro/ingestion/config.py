@@ -51,6 +51,28 @@ class IsaacFolder(BaseModel):
 SourceConfig = Annotated[VideoFolder | DistributionVideos | IsaacFolder, Field(discriminator="kind")]
 
 
+class VideoExpectations(BaseModel):
+    """What must hold of the video files before any clip is made of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    containers: tuple[str, ...] = Field(
+        (), description="Containers that are taken, by FFmpeg's names (mp4, matroska, avi); none: any."
+    )
+    min_height: int = Field(1, ge=1, description="Every video has at least this many rows.")
+    min_width: int = Field(1, ge=1, description="Every video has at least this many columns.")
+    min_fps: float = Field(1.0, gt=0, description="Every video has at least this many frames per second.")
+    max_fps: float = Field(1000.0, gt=0, description="No video has more frames per second.")
+    min_seconds: float = Field(0.0, ge=0, description="Every video is at least this long.")
+    max_seconds: float | None = Field(None, gt=0, description="No video is longer; none: any length.")
+    min_readable_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="At least this share of the files can be read; of account where on_error leaves the others out.",
+    )
+
+
 class IngestionConfig(BaseModel):
     """What the ingestion pipeline reads, and the clips it makes."""
 
@@ -74,4 +96,5 @@ class IngestionConfig(BaseModel):
         "`skip` leaves them out, logged and reported, and reads every file twice to be sure.",
     )
     sources: tuple[SourceConfig, ...] = Field(min_length=1, description="What is read.")
+    videos: VideoExpectations = Field(VideoExpectations(), description="What must hold of the video files.")
     quality: ClipExpectations = Field(description="What must hold of the clips made.")

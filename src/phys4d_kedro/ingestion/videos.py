@@ -49,12 +49,19 @@ class VideoFile:
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What a check found: time of the first and the last frame (seconds), frames between them, SHA-256 of the file."""
+    """What a check found: time of the first and the last frame (seconds), frames between them, SHA-256 of the file.
+
+    `container` and `codec` are FFmpeg's names of the format; `height` and `width` are in pixels, as coded.
+    """
 
     first: Fraction
     last: Fraction
     frames: int
     sha256: str
+    container: str
+    codec: str
+    height: int
+    width: int
 
     @property
     def fps(self) -> float:
@@ -121,10 +128,12 @@ def check_video(file: VideoFile, *, decode: bool) -> VideoFacts:
             if not packet.is_discard:
                 times.append(packet.pts * packet.time_base)
         promised = stream.frames
+        context = stream.codec_context
+        form = container.format.name, context.name, context.height, context.width
         length = _seconds(stream.duration, stream.time_base) or _seconds(container.duration, Fraction(1, 1_000_000))
     if not times:
         raise MediaError(f"video '{file.label}' holds no frames; remove it or copy it again")
-    facts = VideoFacts(min(times), max(times), len(times), _sha256(Path(file.path)))
+    facts = VideoFacts(min(times), max(times), len(times), _sha256(Path(file.path)), *form)
     if packets < promised:
         raise MediaError(f"video '{file.label}' is cut off: {packets} of its {promised} frames are there")
     _check_length(file, facts, length)

@@ -14,6 +14,7 @@ from phys4d_kedro.evaluation.statistics import FLOOR, METRICS
 from phys4d_kedro.reporting.player import Player
 from phys4d_kedro.reporting.report import Cell, Section, Table
 from phys4d_kedro.reporting.tables import format_value, metric_label, predictor_label
+from phys4d_kedro.training import run_metadata
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -23,7 +24,8 @@ _HEADLINE_METRICS = ("abs_rel", "epe")
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What ran, JSON-able: held-out clips and their size, clips of each set, seconds of each node, trainings."""
+    """What ran, JSON-able: held-out clips and their size, clips of each set, seconds of each node, trainings, and words
+    and values on the run that made the report."""
 
     heldout_clips: int
     heldout_scenes: int
@@ -34,6 +36,7 @@ class RunFacts:
     durations: dict[str, float]
     seeds: int
     machine: str
+    run: Sequence[Sequence[str]] = ()
 
 
 def collect_facts(
@@ -42,6 +45,7 @@ def collect_facts(
     """Read the facts off the manifests and this machine; `seeds` is how many trainings the table holds."""
     manifest = heldout.manifest
     first = manifest.iloc[0]
+    run = run_metadata.declared()
     return RunFacts(
         heldout_clips=len(manifest),
         heldout_scenes=int(manifest["scene"].nunique()),
@@ -52,6 +56,7 @@ def collect_facts(
         durations=dict(durations),
         seeds=seeds,
         machine=describe_machine(),
+        run=run_metadata.describe(run) if run else (),
     )
 
 
@@ -128,11 +133,17 @@ def training_section(facts: RunFacts, figures: Mapping[str, "Figure"]) -> Sectio
     """Loss curves and durations."""
     rows = [[Cell(name), Cell(f"{seconds:.1f} s")] for name, seconds in facts.durations.items()]
     caption = "How long each step took when it last ran; one that was resumed counts only what was left to do."
+    durations = Table(caption, ["step", "duration"], rows)
     return Section(
         heading="Training",
-        tables=[Table(caption, ["step", "duration"], rows)] if rows else [],
+        tables=[table for table in (durations, _run_table(facts)) if table.rows],
         figures=figures,
     )
+
+
+def _run_table(facts: RunFacts) -> Table:
+    rows = [[Cell(word), Cell(value)] for word, value in facts.run]
+    return Table("The run that wrote this report", ["", ""], rows)
 
 
 def data_section(facts: RunFacts, figures: Mapping[str, "Figure"]) -> Section:

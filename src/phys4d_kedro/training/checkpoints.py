@@ -5,6 +5,7 @@
     <module>.ema.safetensors    their moving average, where there is one
     optimizer.safetensors       AdamW's moments, keyed <module>.<parameter>.<moment>
     state.json                  step, fingerprint of what is trained on what, loss curve and validations so far
+    run.json                    what the run was that wrote it, see `run_metadata`, where that is known
 <directory>/best_00000150/      of the best validation so far
     <module>.safetensors        weights as they were validated, averaged where there are averages
 
@@ -28,6 +29,7 @@ from safetensors.torch import load_file, save_file
 
 from phys4d_kedro.clips.files import disk_is_full
 from phys4d_kedro.errors import CheckpointError, StorageFullError
+from phys4d_kedro.training import run_metadata
 
 Modules = dict[str, torch.nn.Module]
 Tensors = dict[str, torch.Tensor]
@@ -75,6 +77,7 @@ def save(
         save_file(_optimizer_tensors(modules, optimizer), partial / "optimizer.safetensors")
         document = {"fingerprint": fingerprint, **asdict(state)}
         (partial / "state.json").write_text(json.dumps(document))
+        run_metadata.write(partial)
     for old in list_checkpoints(directory)[:-keep]:
         _remove(old)
     for other in _list(directory, _BEST):

@@ -51,7 +51,7 @@ class LoopConfig(BaseModel):
     keep: Literal["last", "best"] = Field(
         "last", description="Weights that training leaves: those of the last step, or of the best validation."
     )
-    trackers: tuple[Literal["dvclive", "tensorboard"], ...] = Field(
+    trackers: tuple[Literal["dvclive", "tensorboard", "mlflow"], ...] = Field(
         ("dvclive", "tensorboard"), description="Who gets the loss curve and validations beside the checkpoints."
     )
     seed: int = Field(ge=0, description="Decides data order and noise.")

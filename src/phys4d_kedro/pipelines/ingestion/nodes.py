@@ -4,8 +4,10 @@ from typing import Any
 
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.ingestion.config import IngestionConfig
+from phys4d_kedro.pipelines.quality import gate
 
 
+@gate
 def collect_clips(parameters: IngestionConfig) -> tuple[dict[str, Any], ClipSource]:
     """Check every file that the sources name, then cut clips out of those that can be used.
 

@@ -15,8 +15,8 @@ def create_pipeline(**_: object) -> Pipeline:
                 inputs="params:ingestion",
                 outputs=["ingestion_report", "real_clips"],
                 name="collect_real_clips_node",
-                tags=["ingestion"],
+                tags=["ingestion", "cpu"],
             ),
-            quality_node("real_clips", "params:ingestion.quality", tags=["ingestion"]),
+            quality_node("real_clips", "params:ingestion.quality", tags=["ingestion", "cpu"]),
         ]
     )

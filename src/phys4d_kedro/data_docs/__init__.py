@@ -1,0 +1,1 @@
+"""The quality gates' suites as pages of Great Expectations: `make docs`."""
