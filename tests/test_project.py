@@ -80,7 +80,7 @@ def test_nodes_are_typed_and_described(registered: dict[str, Pipeline]) -> None:
 
 def test_library_packages_know_nothing_of_kedro() -> None:
     package = ROOT / "src/phys4d_kedro"
-    own = {"pipelines", "datasets"}
+    own = {"pipelines", "datasets", "data_docs"}  # the last is a program, which runs nodes
     for file in package.glob("*/**/*.py"):
         if file.relative_to(package).parts[0] in own:
             continue

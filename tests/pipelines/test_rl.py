@@ -94,7 +94,7 @@ def test_curves_are_written(run: DataCatalog) -> None:
     history: pd.DataFrame = run["rl_history"].load()
     validation: pd.DataFrame = run["rl_validation"].load()
     assert history["step"].tolist() == [1, 2]
-    assert validation["step"].tolist() == [2]
+    assert validation["step"].tolist() == [0, 2]
     for table in (history, validation):
         assert {"reward", "independent"} <= set(table)
         assert set(table["stage"]) == {"rl"}

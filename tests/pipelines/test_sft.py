@@ -31,6 +31,7 @@ PARAMETERS = {
     "motion_weight": 0.5,
     "warp_weight": 0.1,
     "photometric_weight": 0.1,
+    "moving_weight": 2.0,
     "noise_shift": 3,
     "geometry_share": 0.5,
     "geometry_shift": 0.1,
@@ -101,7 +102,7 @@ def test_curves_say_whose_they_are(run: DataCatalog, stage: str) -> None:
     for table in (history, validation):
         assert set(table["stage"]) == {stage}
         assert set(table["seed"]) == {0, 1}
-    assert validation["step"].tolist() == [1, 2] * 2
+    assert validation["step"].tolist() == [0, 1, 2] * 2
     losses = {f"{name}_loss" for name in ("validation", "denoising", "depth", "motion", "warp")}
     assert set(validation) - {"photometric_loss"} == {"step", "stage", "seed"} | losses
 
