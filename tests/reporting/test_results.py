@@ -47,7 +47,7 @@ NOTHING: dict[str, Any] = {"scores": {}, "margins": {}}
 def test_columns_are_the_papers_then_the_suites(simiq: dict[str, Any], suite: dict[str, Any]) -> None:
     columns = result_columns(simiq, suite)
     assert [column.label for column in columns] == [
-        "MSE ↓",
+        "MSE (1e-3) ↓",
         "ST-IoU ↑",
         "S-IoU ↑",
         "WS-IoU ↑",
@@ -58,15 +58,24 @@ def test_columns_are_the_papers_then_the_suites(simiq: dict[str, Any], suite: di
         "4D Chamfer, by estimators (m) ↓",
     ]
     table = result_table(columns, "a caption")
-    assert table.groups == [("", 1), ("SimIQ", 6), ("4D suite", 3)]
+    assert table.groups == [("", 1), ("SimIQ", 6), ("worlds, 4D suite", 3)]
     assert [row[0].text for row in table.rows] == ["video model", "+ stages 1-2", "+ stage 3"]
-    assert [cell.text for cell in table.rows[0][1:6]] == ["0.015", "0.15", "0.15", "0.15", "25"]
+    assert [cell.text for cell in table.rows[0][1:6]] == ["15", "0.15", "0.15", "0.15", "25"]
     assert [cell.text for cell in table.rows[2][7:]] == ["4.6", "2.3", "2.3"]
     # Every error of a clip is halved in stage 2; stage 3 doubles that of depth.
     sft, rl = table.rows[1][7], table.rows[2][7]
     assert (sft.tone, rl.tone) == ("strong ahead", "behind")
     assert sft.detail.splitlines()[0] == "+1.1"
     assert not table.rows[0][7].detail
+
+
+def test_simiq_and_4d_have_a_table_each(simiq: dict[str, Any], suite: dict[str, Any]) -> None:
+    read = {"means": {s: {"mean": 2.0, "seed_std": None} for s in ("stage1", "sft")}, "margins": {}}
+    columns = result_columns(simiq, suite, {"perception": {"epe_objects": read, "abs_rel_image": read}})
+    first, second, *_ = result_section(columns, simiq).tables
+    assert first.groups == [("", 1), ("SimIQ", 6)]
+    assert second.groups == [("", 1), ("reading true videos", 1), ("worlds, 4D suite", 3)]
+    assert second.rows[0][1].text == "2"
 
 
 def test_turned_tables_hold_the_same(simiq: dict[str, Any], suite: dict[str, Any]) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from phys4d_kedro.evaluation.comparison import ESTIMATORS, OWN_HEADS, STAGES
+from phys4d_kedro.evaluation.comparison import COMPARISON_METRICS, ESTIMATORS, OWN_HEADS, PERCEPTION, STAGES
 from phys4d_kedro.evaluation.statistics import Metric
 from phys4d_kedro.evaluation.suite import SUITE_METRICS
 from phys4d_kedro.reporting.paper import paper_table
@@ -13,16 +14,18 @@ from phys4d_kedro.reporting.stages import ROW_LABELS
 from phys4d_kedro.reporting.tables import format_value
 
 _BACKBONE, _CONTROL = STAGES[:2]
-_SIMIQ, _SUITE = "SimIQ", "4D suite"
+_SIMIQ, _READING, _SUITE = "SimIQ", "reading true videos", "worlds, 4D suite"
 # The paper's columns, by the original rules, and the score of the Verified ones.
 _SIMIQ_COLUMNS = {
-    ("original", "mse"): Metric("MSE"),
+    ("original", "mse"): Metric("MSE", "1e-3"),
     ("original", "spatiotemporal_iou"): Metric("ST-IoU", higher_is_better=True),
     ("original", "spatial_iou"): Metric("S-IoU", higher_is_better=True),
     ("original", "weighted_spatial_iou"): Metric("WS-IoU", higher_is_better=True),
     ("original", "score"): Metric("score", "%", higher_is_better=True),
     ("verified", "score"): Metric("Verified score", "%", higher_is_better=True),
 }
+_SCALES = {"mse": 1000.0}
+_READING_COLUMNS = ("abs_rel_objects", "epe_objects", "chamfer_4d_objects")
 _SUITE_COLUMNS = (
     (OWN_HEADS, "depth_abs_rel", "by heads"),
     (OWN_HEADS, "warp_residual", "by heads"),
@@ -53,14 +56,23 @@ class Column:
         return self.margins.get(stage, {}).get(earlier)
 
 
-def result_columns(simiq: Mapping[str, Any], suite: Mapping[str, Any]) -> list[Column]:
-    """The figures of SimIQ and the main ones of the suite, as far as `simiq_metrics` and `suite_metrics` have them."""
+def result_columns(
+    simiq: Mapping[str, Any], suite: Mapping[str, Any], comparison: Mapping[str, Any] = MappingProxyType({})
+) -> list[Column]:
+    """The figures of SimIQ, and the main ones of the comparison and the suite, as far as their metrics have them."""
     columns = []
     for (rule, key), metric in _SIMIQ_COLUMNS.items():
+        scale = _SCALES.get(key, 1.0)
         scores = {stage: simiq["scores"][stage][rule][key] for stage in STAGES if stage in simiq["scores"]}
-        margins = simiq["margins"].items()
-        known = {s: {o: rules[rule][key] for o, rules in m.items() if rules[rule][key]} for s, m in margins}
-        columns.append(Column(_SIMIQ, metric, {s: mean for s, mean in scores.items() if mean}, known))
+        known = {
+            stage: {o: _scaled(rules[rule][key], scale) for o, rules in earlier.items() if rules[rule][key]}
+            for stage, earlier in simiq["margins"].items()
+        }
+        means = {stage: _scaled(mean, scale) for stage, mean in scores.items() if mean}
+        columns.append(Column(_SIMIQ, metric, means, known))
+    for name in _READING_COLUMNS:
+        if found := comparison.get(PERCEPTION, {}).get(name):
+            columns.append(Column(_READING, COMPARISON_METRICS[PERCEPTION][name], found["means"], found["margins"]))
     for judge, name, words in _SUITE_COLUMNS:
         found, metric = suite.get(judge, {}).get(name), SUITE_METRICS[name]
         if found:
@@ -92,7 +104,7 @@ def margin_table(columns: Sequence[Column]) -> Table:
 
 
 def result_section(columns: Sequence[Column], simiq: Mapping[str, Any]) -> Section:
-    """The table of the stages, what the physics adds to it, and the paper's own beside them."""
+    """Tables of the stages in SimIQ and in 4D, what the physics adds to each, and the paper's own beside them."""
     caption = (
         f"SimIQ {simiq['version']}: {simiq['scenarios']} simulated scenarios, {simiq['views']} videos of "
         f"{simiq['size'][0]}x{simiq['size'][1]} pixels, {simiq['frames']} frames. Means, ± the spread between "
@@ -100,7 +112,10 @@ def result_section(columns: Sequence[Column], simiq: Mapping[str, Any]) -> Secti
         "its 95 % interval: ▲ surely ahead, ▼ surely behind. One such interval in twenty misses by "
         "chance, and of so few scenarios somewhat more."
     )
-    tables = [result_table(columns, caption), margin_table(columns), paper_table()]
+    in_4d = "The 4D of the stages: what they read off true videos, and the worlds that they generate; marked as above."
+    halves = [[c for c in columns if c.group == _SIMIQ], [c for c in columns if c.group != _SIMIQ]]
+    tables = [result_table(half, text) for half, text in zip(halves, (caption, in_4d), strict=True)]
+    tables += [*(margin_table(half) for half in halves), paper_table()]
     return Section(heading="Result", tables=[table for table in tables if table.rows])
 
 
@@ -163,12 +178,18 @@ def _amount(column: Column, other: str, margin: Mapping[str, float]) -> str:
     return f"{group}{column.metric.label} {mean}{unit} {'worse' if sign < 0 else 'better'} ({low} to {high})"
 
 
+def _scaled(values: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    """Figures in another unit; what is no number stays."""
+    return {key: value * scale if isinstance(value, float) else value for key, value in values.items()}
+
+
 def _there(columns: Sequence[Column]) -> list[str]:
     return [stage for stage in STAGES if any(stage in column.means for column in columns)]
 
 
 def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
-    counts = {group: sum(column.group == group for column in columns) for group in (_SIMIQ, _SUITE)}
+    groups = (_SIMIQ, _READING, _SUITE)
+    counts = {group: sum(column.group == group for column in columns) for group in groups}
     return [("", 1), *((group, count) for group, count in counts.items() if count)]
 
 

@@ -25,7 +25,7 @@ from phys4d_kedro.training.records import MicroBatch, Row, StepRecord, mean_rows
 from phys4d_kedro.training.schedule import batches, learning_rate, step_generator
 from phys4d_kedro.training.startup import describe_run
 from phys4d_kedro.training.task import Task
-from phys4d_kedro.training.trackers import Trackers, TrialPrunedError, open_trackers
+from phys4d_kedro.training.trackers import Trackers, open_trackers
 from phys4d_kedro.training.validations import best_step, out_of_patience, validation_row
 
 logger = logging.getLogger(__name__)
@@ -256,8 +256,6 @@ class _Run:
         self._say(
             f"validation after step {state.step}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
         )
-        if ranks.gather(trackers.pruned)[0]:
-            raise TrialPrunedError(f"{self.description}: pruned by its sweep after step {state.step}")
 
     def _consider_stopping(self) -> None:
         """By the task's own rule, or because validations get no better."""

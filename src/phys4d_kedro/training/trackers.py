@@ -12,20 +12,14 @@ from shutil import rmtree
 from typing import TYPE_CHECKING, Protocol
 
 from phys4d_kedro.clips.files import disk_is_full
-from phys4d_kedro.errors import Phys4DError, StorageFullError
-from phys4d_kedro.training import ranks
+from phys4d_kedro.errors import StorageFullError
 from phys4d_kedro.training.checkpoints import TrainingState
 from phys4d_kedro.training.mlflow_tracker import MlflowTracker
-from phys4d_kedro.training.trial_files import trial_folder, worth_going_on
 
 if TYPE_CHECKING:
     from dvclive.live import Live
 
 Row = dict[str, float]
-
-
-class TrialPrunedError(Phys4DError, RuntimeError):
-    """The sweep that this training is a trial of has seen enough of it."""
 
 
 class Tracker(Protocol):
@@ -94,25 +88,6 @@ class TensorBoardTracker:
         self._writer.close()
 
 
-class TrialTracker:
-    """Validations to the sweep that this training is a trial of; `pruned` once it wants no more."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.pruned = False
-
-    def log(self, group: str, row: Row) -> None:
-        """Report a validation and wait for the answer."""
-        if group == "validation":
-            self.pruned = not worth_going_on(self._folder, row)
-
-    def flush(self) -> None:
-        """Nothing to do: every row is in its file."""
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-
 _TRACKERS: dict[str, Callable[[Path, TrainingState], Tracker]] = {
     "dvclive": DvcLiveTracker,
     "tensorboard": TensorBoardTracker,
@@ -125,11 +100,6 @@ class Trackers:
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self._trackers = trackers
-
-    @property
-    def pruned(self) -> bool:
-        """Whether a sweep wants no more of this training."""
-        return any(isinstance(tracker, TrialTracker) and tracker.pruned for tracker in self._trackers)
 
     def log(self, group: str, row: Row) -> None:
         """Give all of them a row. Raises StorageFullError where the disk is full."""
@@ -152,13 +122,11 @@ class Trackers:
 
 @contextmanager
 def open_trackers(names: Sequence[str], directory: Path, state: TrainingState) -> Iterator[Trackers]:
-    """Trackers in folders of their names in `directory`, going on after what `state` knows; in a trial, a sweep's."""
+    """Trackers in folders of their names in `directory`, going on after what `state` knows."""
     trackers: list[Tracker] = []
     try:
         for name in dict.fromkeys(names):
             trackers.append(_TRACKERS[name](directory / name, state))
-        if (folder := trial_folder()) is not None and ranks.is_main():
-            trackers.append(TrialTracker(folder))
         yield Trackers(trackers)
     finally:
         for tracker in trackers:

@@ -126,7 +126,7 @@ def write_report(
 
     predictor = parameters.predictor
     what_ran = sections.RunFacts(**facts)
-    columns = result_columns(simiq, suite)
+    columns = result_columns(simiq, suite, comparison)
     examples = read_examples(heldout, predictions, predictor, parameters.examples)
     return render_report(
         title="What each stage of Phys4D is worth to a small video model",
