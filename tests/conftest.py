@@ -22,6 +22,12 @@ ROOT = Path(__file__).parents[1]
 Kedro = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(autouse=True)
+def undeclared_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the run that another has declared; see `training.run_metadata`."""
+    monkeypatch.setenv("PHYS4D_RUN", "")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The project without any data: what a fresh clone is."""

@@ -1,13 +1,10 @@
 """What happens around every run: early errors a user can act on, its circumstances logged, nodes timed."""
 
-import contextlib
 import logging
-import os
 import platform
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -57,10 +54,10 @@ class ProjectHooks:
         logger.info(
             "seed %s, %d processors, %s %s; %s",
             self._seed,
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            run_metadata.processors(),
             platform.system(),
             platform.machine(),
-            ", ".join(_versions()),
+            ", ".join(f"{name} {number}" for name, number in run_metadata.versions(_REPORTED_PACKAGES).items()),
         )
         self._catalog = catalog
         if DURATIONS in catalog and not catalog.exists(DURATIONS):
@@ -99,12 +96,6 @@ class ProjectHooks:
             durations = self._catalog.load(DURATIONS) if self._catalog.exists(DURATIONS) else {}
             durations[node.name] = round(time.monotonic() - self._started[node.name], 2)
             self._catalog.save(DURATIONS, durations)
-
-
-def _versions() -> Iterator[str]:
-    for package in _REPORTED_PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            yield f"{package} {version(package)}"
 
 
 def _without_complete_nodes(pipeline: Pipeline, catalog: CatalogProtocol) -> Pipeline:

@@ -2,7 +2,6 @@
 
 import html
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -299,7 +298,6 @@ def probe(file: Path, folder: Path, scheme: str) -> dict[str, Any]:
 
 def test_the_page_says_which_run_wrote_it(heldout: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["kedro", "run", "--params=seed=7"])
-    monkeypatch.setattr("os.environ", dict(os.environ))  # where it is declared
     assert collect_facts(heldout, {}, {}, seeds=1).run == ()
     run_metadata.declare(seed=7, parameters={}, root=tmp_path)
     section = training_section(collect_facts(heldout, {}, {}, seeds=1), {})

@@ -17,12 +17,6 @@ from tests.training.tasks import Regression, files_of, folder_of, run
 VARIABLE = "PHYS4D_RUN"
 
 
-@pytest.fixture(autouse=True)
-def undeclared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is declared before, nor after."""
-    monkeypatch.setenv(VARIABLE, "")
-
-
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]
     done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)

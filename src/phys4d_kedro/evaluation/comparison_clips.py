@@ -37,6 +37,11 @@ class Training:
         return f"{reference}.{self.stage}.seed{self.seed}.{sample}"
 
 
+def reference_of(world: str) -> str:
+    """The id of the true clip that a world was generated from, by the world's own (see `Training.name`)."""
+    return world.rsplit(".", 3)[0]
+
+
 def list_trainings(stages: Mapping[str, Path]) -> list[Training]:
     """The trainings in the folders of stages, by name. Raises CheckpointError where a folder has none."""
     return [

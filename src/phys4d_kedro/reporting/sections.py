@@ -1,6 +1,5 @@
 """What the report says: its sections, made from the evaluation, the training histories and the data sets."""
 
-import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,9 +79,8 @@ def describe_machine() -> str:
     """Processors, architecture and, where there is one, the GPU that torch sees."""
     import torch
 
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     gpu = f" and {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{_count(processors, 'processor')} ({platform.system()} {platform.machine()}){gpu}"
+    return f"{_count(run_metadata.processors(), 'processor')} ({platform.system()} {platform.machine()}){gpu}"
 
 
 def worlds_section(players: Sequence[Player]) -> Section:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.evaluation.comparison_clips import worlds_beside
+from phys4d_kedro.evaluation.comparison_clips import reference_of, worlds_beside
 from phys4d_kedro.reporting.player import Player, describe_colors
 from phys4d_kedro.reporting.stages import ROW_LABELS
 from phys4d_kedro.reporting.video import Scales, colored_panels
@@ -41,6 +41,6 @@ def world_player(truth: Clip, worlds: Mapping[str, Clip]) -> Player:
 
 def world_players(worlds: ClipStore, truths: ClipStore, count: int) -> Iterator[Player]:
     """The first `count` true clips that worlds were generated from, with those of each stage's first training."""
-    references = list(dict.fromkeys(name.rsplit(".", 3)[0] for name in worlds.ids))[:count]
+    references = list(dict.fromkeys(map(reference_of, worlds.ids)))[:count]
     for truth, beside in worlds_beside(truths.subset(references), worlds):
         yield world_player(truth, beside)

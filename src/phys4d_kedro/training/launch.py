@@ -20,7 +20,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.launcher import api as elastic
 
 from phys4d_kedro.errors import ConfigurationError, LaunchError, Phys4DError
-from phys4d_kedro.training import worker
+from phys4d_kedro.training import run_metadata, worker
 from phys4d_kedro.training.job import Job, done_file
 from phys4d_kedro.training.launch_config import LaunchConfig
 
@@ -135,8 +135,7 @@ def _threads_of_a_process(processes: int) -> Iterator[None]:
     if "OMP_NUM_THREADS" in os.environ:
         yield
         return
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ["OMP_NUM_THREADS"] = str(max(1, available // processes))
+    os.environ["OMP_NUM_THREADS"] = str(max(1, run_metadata.processors() // processes))
     try:
         yield
     finally:

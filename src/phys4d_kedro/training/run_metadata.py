@@ -61,9 +61,9 @@ def declare(*, seed: int | None, parameters: Mapping[str, Any], root: Path) -> R
         git_commit=commit,
         git_dirty=None if changes is None else bool(changes),
         python=platform.python_version(),
-        packages=_versions(_PACKAGES),
+        packages=versions(_PACKAGES),
         system=f"{platform.system()} {platform.machine()}",
-        processors=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        processors=processors(),
         memory_bytes=_memory(),
         gpus=_gpus(),
         parameters={name: _plain(value) for name, value in parameters.items()},
@@ -111,16 +111,13 @@ def describe(run: RunMetadata) -> list[tuple[str, str]]:
     return [*rows, ("Versions", f"Python {run.python}, {packages}")]
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    """What Git says, None where it is not installed or `root` is in no repository."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _versions(packages: Sequence[str]) -> dict[str, str]:
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Versions by name, of the packages that are installed."""
     found = {}
     for package in packages:
         try:
@@ -128,6 +125,15 @@ def _versions(packages: Sequence[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What Git says, None where it is not installed or `root` is in no repository."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
 
 
 def _memory() -> int | None:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.evaluation.comparison_clips import reference_of
 from phys4d_kedro.evaluation.physics_iq.layout import PERSPECTIVES
 from phys4d_kedro.evaluation.physics_iq.masks import Mask, MemoryRecorder
 from phys4d_kedro.evaluation.physics_iq.metrics import Comparison, MaskOverlap, frame_mse
@@ -78,7 +79,7 @@ def measure_worlds(worlds: ClipStore, clips: ClipStore, *, least_side: int) -> p
     """
     by_reference: dict[str, list[str]] = {}
     for name in worlds.ids:
-        by_reference.setdefault(name.rsplit(".", 3)[0], []).append(name)
+        by_reference.setdefault(reference_of(name), []).append(name)
     rows: list[tuple[Any, ...]] = []
     firsts = first_takes(clips)
     for clip in tqdm(firsts, desc="Scoring SimIQ", unit="view", total=len(firsts)):

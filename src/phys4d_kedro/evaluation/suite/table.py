@@ -17,6 +17,7 @@ from tqdm import tqdm
 from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.comparison import ESTIMATORS, OWN_HEADS
+from phys4d_kedro.evaluation.comparison_clips import reference_of
 from phys4d_kedro.evaluation.predictors import EstimatorsPredictor
 from phys4d_kedro.evaluation.suite import EXACT, TRUTH, VIDEOS
 from phys4d_kedro.evaluation.suite.config import SuiteConfig
@@ -83,7 +84,7 @@ def _by_reference(worlds: ClipStore) -> dict[str, list[str]]:
     """Ids of worlds, <reference>.<stage>.seed<n>.<sample>, by that of the true clip."""
     found: dict[str, list[str]] = defaultdict(list)
     for name in worlds.ids:
-        found[name.rsplit(".", 3)[0]].append(name)
+        found[reference_of(name)].append(name)
     return found
 
 

@@ -110,8 +110,8 @@ def film_comparison(
 
 def record_comparison(worlds: ClipStore, heldout: ClipStore) -> bytes:
     """Record the first clip of the comparison and the worlds of all stages in space and time (an .rrd file)."""
-    from phys4d_kedro.evaluation.comparison_clips import worlds_beside
+    from phys4d_kedro.evaluation.comparison_clips import reference_of, worlds_beside
     from phys4d_kedro.reporting.recording import record_worlds
 
-    first = heldout.subset([worlds.ids[0].rsplit(".", 3)[0]])
+    first = heldout.subset([reference_of(worlds.ids[0])])
     return record_worlds(*next(worlds_beside(first, worlds)))
