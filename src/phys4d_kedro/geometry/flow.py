@@ -94,7 +94,7 @@ def warp_residual(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """How far depth and motion of two frames contradict each other.
 
-    r(p) = D[t+1](p + (dx, dy)) - (D[t](p) + dz), or with `log` the difference of their logarithms; zero on exact
+    `r(p) = D[t+1](p + (dx, dy)) - (D[t](p) + dz)`, or with `log` the difference of their logarithms; zero on exact
     annotations. D[t+1] is interpolated in inverse depth, which is linear in the image on every plane, so that flat
     surfaces have no interpolation error. Where a predicted dz carries a point to less than a tenth of its depth, the
     logarithm goes on as its tangent: still finite, and with a gradient that leads back.

@@ -51,17 +51,17 @@ def make_consistent(
 def align_frames(
     values: torch.Tensor, flow: ClipFlow, *, gain: bool, offset: bool, prior: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gains a and offsets b (T,) such that a[t] v[t](p) + b[t] = a[t+1] v[t+1](p + flow) + b[t+1] as nearly as can be.
+    """Gains a and offsets b (T,): `a[t] v[t](p) + b[t] = a[t+1] v[t+1](p + flow) + b[t+1]` as nearly as can be.
 
     Minimises, over all frames together and with v standardised to mean 0 and variance 1 over the clip,
 
         sum_t mean_p w(p) (a[t] x(p) + b[t] - a[t+1] y(p) - b[t+1])^2 + prior sum_t ((a[t] - 1)^2 + b[t]^2)
 
-    with x = v[t](p) and y = v[t+1](p + flow), under mean a = 1 and mean b = 0, so that the clip keeps its own overall
-    scale. Solving jointly treats both frames of a pair alike; a chain of regressions of one frame on the next would
-    shrink the gain with every step. Weights w start as the flow's confidence and are then reweighted as Cauchy's loss
-    does: moving things and wrong flow are outliers. The prior makes the correction a high-pass filter in time with a
-    period of about 2 pi / sqrt(prior) frames: flicker goes, slow changes stay.
+    with `x = v[t](p)` and `y = v[t+1](p + flow)`, under mean a = 1 and mean b = 0, so that the clip keeps its own
+    overall scale. Solving jointly treats both frames of a pair alike; a chain of regressions of one frame on the next
+    would shrink the gain with every step. Weights w start as the flow's confidence and are then reweighted as Cauchy's
+    loss does: moving things and wrong flow are outliers. The prior makes the correction a high-pass filter in time with
+    a period of about 2 pi / sqrt(prior) frames: flicker goes, slow changes stay.
 
     Args:
         values: (T, H, W) float64.

@@ -156,7 +156,7 @@ def _to_depth(
 
 
 def _complete_motion(flow: ClipFlow, depth: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Motion (T-1, H, W, 3) = flow and dz = D[t+1](p + flow) - D[t](p), and where it is valid. dz is 0 elsewhere.
+    """Motion (T-1, H, W, 3) = flow and `dz = D[t+1](p + flow) - D[t](p)`, and where it is valid. dz is 0 elsewhere.
 
     D[t+1] is interpolated in inverse depth, which is linear over every plane.
     """

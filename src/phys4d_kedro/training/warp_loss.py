@@ -13,7 +13,7 @@ from phys4d_kedro.world_model.heads import decode_depth, decode_motion
 def warp_consistency(
     depth_values: torch.Tensor, motion_values: torch.Tensor, depth_weight: torch.Tensor, motion_weight: torch.Tensor
 ) -> torch.Tensor:
-    """Mean over each clip (B,) of |log D[t+1](p + (dx, dy)) - log(D[t](p) + dz)| between neighbouring frames.
+    """Mean over each clip (B,) of `|log D[t+1](p + (dx, dy)) - log(D[t](p) + dz)|` between neighbouring frames.
 
     Depth that is flat and does not move would be consistent too: this loss stands beside those of depth and motion,
     never alone. Pixels are silent where the simulator says that their point is hidden in the next frame, and where they
@@ -38,7 +38,7 @@ def warp_consistency(
 def photometric_consistency(
     pixels: torch.Tensor, motion_values: torch.Tensor, motion_weight: torch.Tensor
 ) -> torch.Tensor:
-    """Mean over each clip (B,) of |I[t+1](p + (dx, dy)) - I[t](p)| of a generated video and its predicted motion.
+    """Mean over each clip (B,) of `|I[t+1](p + (dx, dy)) - I[t](p)|` of a generated video and its predicted motion.
 
     Args:
         pixels: (B, 3, T, H, W) in [-1, 1].

@@ -116,8 +116,8 @@ def stack_lora(
 ) -> dict[str, torch.Tensor]:
     """Two adapters, of the keys of `lora_state`, as one of scale 1 whose rank is the sum of theirs.
 
-    s1 B1 A1 + s2 B2 A2 = [s1 B1, s2 B2] [A1; A2]. The scales, alpha / rank of each, go into B. In a layer that only one
-    of the two adapts, the other's part is zero.
+    `s1 B1 A1 + s2 B2 A2 = [s1 B1, s2 B2] [A1; A2]`. The scales, alpha / rank of each, go into B. In a layer that only
+    one of the two adapts, the other's part is zero.
     """
     ranks = _rank_of(first), _rank_of(second)
     stacked: dict[str, torch.Tensor] = {}

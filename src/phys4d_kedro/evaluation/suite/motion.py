@@ -37,7 +37,7 @@ def cycle_error(forward: torch.Tensor, backward: torch.Tensor, visible: torch.Te
 
 
 def photometric_error(rgb: NDArray[np.uint8], motion_xy: torch.Tensor, visible: torch.Tensor) -> float | None:
-    """Mean of |I[t+1](p + f(p)) - I[t](p)|, sRGB brightness in [0, 1], over colours and the pixels as of `cycle_error`.
+    """Mean of `|I[t+1](p + f(p)) - I[t](p)|`, sRGB in [0, 1], over colours and the pixels as of `cycle_error`.
 
     Args:
         rgb: (T, H, W, 3).
