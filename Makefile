@@ -14,7 +14,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install run test lint format viz viz-build docs bench clean
+.PHONY: help install run test lint format viz viz-build docs notebooks site bench clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed and none was found; install it \
 	(Debian: apt install python3-venv) or name it: make run PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,samples]'
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev,docs,samples]'
 	@rm -f $(VENV)/.installed-* && touch $@
 
 run: $(STAMP) ## Run the whole flow on the embedded default, then name the report
@@ -57,9 +57,20 @@ viz-build: $(STAMP) ## Write the same as static files, with previews, to build/
 docs: $(STAMP) ## Check all data again and write what comes of it as pages, then name the first
 	$(BIN)/python -m phys4d_kedro.data_docs $(ARGS)
 
+# A notebook's own kernel, whatever is registered elsewhere: nbclient starts the Python that runs it.
+notebooks/executed/%.ipynb: notebooks/%.ipynb $(STAMP)
+	@mkdir -p $(@D)
+	$(BIN)/jupyter-execute --allow-errors=false $< --output=$(CURDIR)/$@
+
+notebooks: $(patsubst notebooks/%,notebooks/executed/%,$(wildcard notebooks/*.ipynb)) ## Run the notebooks into notebooks/executed
+
+site: notebooks ## Write the documents, code and notebooks as a site to site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Site: $(CURDIR)/site/index.html"
+
 bench: $(STAMP) ## Run every benchmark; results go to benchmarks/results
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean: ## Remove what runs and tools made; keeps data/01_raw and .venv
 	find data -mindepth 2 ! -name .gitkeep ! -path 'data/01_raw/*' -delete
-	rm -rf build .mypy_cache .pytest_cache .ruff_cache .hypothesis .viz dvclive mlflow.db mlruns *.log
+	rm -rf build site notebooks/executed .mypy_cache .pytest_cache .ruff_cache .hypothesis .viz dvclive mlflow.db mlruns *.log
