@@ -65,7 +65,7 @@ notebooks/executed/%.ipynb: notebooks/%.ipynb $(STAMP)
 notebooks: $(patsubst notebooks/%,notebooks/executed/%,$(wildcard notebooks/*.ipynb)) ## Run the notebooks into notebooks/executed
 
 site: notebooks ## Write the documents, code and notebooks as a site to site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "Site: $(CURDIR)/site/index.html"
 
 bench: $(STAMP) ## Run every benchmark; results go to benchmarks/results

@@ -1,5 +1,7 @@
 """Pages of the code: one a package, its modules with their docstrings."""
 
+import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 from site_layout import PACKAGE, ROOT
@@ -9,8 +11,13 @@ def api_pages() -> dict[str, str]:
     """Markdown by place on the site."""
     package = ROOT / PACKAGE
     folders = sorted(path.parent for path in package.glob("*/__init__.py"))
-    pages = {f"api/{folder.name}.md": _page(folder.name, sorted(folder.rglob("*.py"))) for folder in folders}
-    return {f"api/{package.name}.md": _page(package.name, sorted(package.glob("*.py"))), **pages}
+    pages = {f"api/{folder.name}.md": _page(folder.name, _described(folder.rglob("*.py"))) for folder in folders}
+    return {f"api/{package.name}.md": _page(package.name, _described(package.glob("*.py"))), **pages}
+
+
+def _described(files: Iterable[Path]) -> list[Path]:
+    """Those with a docstring; an empty __init__.py has none."""
+    return sorted(file for file in files if ast.get_docstring(ast.parse(file.read_text())))
 
 
 def _page(title: str, files: list[Path]) -> str:
