@@ -8,16 +8,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from documents import DOCUMENTS, ROOT, commands
 from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project, pipelines
 from kedro.validation import TypeExtractor
 from pydantic import BaseModel
-
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "conf/README.md", "weights/README.md")),
-    *sorted((ROOT / "docs").glob("**/*.md")),
-]
 
 
 def slugs(document: Path) -> set[str]:
@@ -29,17 +24,12 @@ def slugs(document: Path) -> set[str]:
 
 def kedro_runs() -> list[tuple[str, list[str]]]:
     """Options of every `kedro run` of the documents, with the document's name. `<...>` becomes `...`."""
-    runs = []
-    for document in DOCUMENTS:
-        text = re.sub(r"\\\n\s*", "", document.read_text())
-        code = [line for block in re.findall(r"```.*?```", text, re.DOTALL) for line in block.splitlines()]
-        code += [
-            " ".join(span.split()) for span in re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
-        ]
-        for command in code:
-            if found := re.match(r"\s*kedro run(?: (.*))?$", command):
-                runs.append((document.name, shlex.split(re.sub("<[^>]*>", "...", found[1] or ""), comments=True)))
-    return runs
+    return [
+        (document.name, shlex.split(re.sub("<[^>]*>", "...", command.removeprefix("kedro run"))))
+        for document in DOCUMENTS
+        for command in commands(document)
+        if re.match("kedro run( |$)", command)
+    ]
 
 
 def parameter_fields() -> set[str]:
