@@ -26,8 +26,6 @@ READ = (
     "dvc commit -f",
     "dvc status",
     "dvc repro",
-    "kedro run --tags=rl",
-    "kedro run --namespaces=stage_2",
     'kedro run --pipeline=ingestion --params="ingestion.on_error=skip"',
     "dvc config --local cache.type reflink,hardlink,symlink",
     "dvc checkout --relink",
@@ -43,7 +41,7 @@ SMALL: dict[str, Any] = {
         "train": {"clips": 8},
         "validation": {"clips": 2},
         "heldout": {"clips": 4},
-        "unseen": {"clips": 1},
+        "unseen": {"clips": 1, "scenes": ["ball_hits_duck"]},
     },
     "ingestion": {"max_clips_per_video": 1},
     "backbone": {
