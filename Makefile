@@ -57,14 +57,14 @@ viz-build: $(STAMP) ## Write the same as static files, with previews, to build/
 docs: $(STAMP) ## Check all data again and write what comes of it as pages, then name the first
 	$(BIN)/python -m phys4d_kedro.data_docs $(ARGS)
 
-# A notebook's own kernel, whatever is registered elsewhere: nbclient starts the Python that runs it.
-notebooks/executed/%.ipynb: notebooks/%.ipynb $(STAMP)
+# A notebook is run again when it changes; `make clean` forgets what came of it.
+notebooks/executed/%.ipynb: notebooks/%.ipynb | $(STAMP)
 	@mkdir -p $(@D)
-	$(BIN)/jupyter-execute --allow-errors=false $< --output=$(CURDIR)/$@
+	$(BIN)/jupyter-execute --output=executed/$(<F) $<
 
-notebooks: $(patsubst notebooks/%,notebooks/executed/%,$(wildcard notebooks/*.ipynb)) ## Run the notebooks into notebooks/executed
+notebooks: $(STAMP) $(patsubst notebooks/%,notebooks/executed/%,$(wildcard notebooks/*.ipynb)) ## Run the notebooks into notebooks/executed
 
-site: notebooks ## Write the documents, code and notebooks as a site to site/
+site: notebooks ## Write documents, code and notebooks as a site to site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "Site: $(CURDIR)/site/index.html"
 

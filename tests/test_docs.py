@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
+from xml.etree import ElementTree
 
 import pytest
 from documents import DOCUMENTS, ROOT, commands
@@ -13,6 +14,8 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project, pipelines
 from kedro.validation import TypeExtractor
 from pydantic import BaseModel
+
+from phys4d_kedro.pipeline_registry import DEFAULT_PIPELINES
 
 
 def slugs(document: Path) -> set[str]:
@@ -124,3 +127,9 @@ def test_the_catalogue_of_scenes_is_that_of_the_code() -> None:
     from phys4d_kedro.simulation.catalogue import catalogue
 
     assert (ROOT / "docs/scenes.md").read_text() == catalogue()
+
+
+def test_the_picture_of_the_architecture_shows_every_pipeline_of_a_plain_run() -> None:
+    picture = ElementTree.parse(ROOT / "docs/images/architecture.svg")
+    shown = [text.text for text in picture.iterfind(".//{*}text[@class='name']")]
+    assert sorted(filter(None, shown)) == sorted(DEFAULT_PIPELINES)

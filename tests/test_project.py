@@ -169,7 +169,7 @@ class TestMake:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=environment).stdout
 
-    @pytest.mark.parametrize("target", ["run", "test", "lint", "viz", "viz-build"])
+    @pytest.mark.parametrize("target", ["run", "test", "lint", "viz", "viz-build", "notebooks", "site"])
     def test_installs_once_and_again_when_requirements_change(self, folder: Path, target: str) -> None:
         first = self.plan(folder, target)
         assert "pip install" in first
@@ -208,6 +208,6 @@ def test_constraints_are_exact_and_cover_the_requirements() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    required = [*project["dependencies"], *extras["dev"], *extras["samples"]]
+    required = [*project["dependencies"], *extras["dev"], *extras["docs"], *extras["samples"]]
     names = {re.match(r"[\w.-]+", entry)[0].lower().replace("_", "-") for entry in required}  # type: ignore[index]
     assert names - pinned == set()
