@@ -48,13 +48,14 @@ def test_git_has_no_outputs(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", CHECKS)
 def test_notebook_runs_to_its_end(name: str) -> None:
     notebook = read(NOTEBOOKS / f"{name}.ipynb")
     notebook.cells.append(nbformat.v4.new_code_cell(textwrap.dedent(CHECKS[name])))
     # With the notebook's own backend pictures are shown; the tests' shows none.
     environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
-    client = NotebookClient(notebook, timeout=500, resources={"metadata": {"path": str(NOTEBOOKS)}})
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(NOTEBOOKS)}})
     client.execute(env=environment)
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)
