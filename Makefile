@@ -66,7 +66,7 @@ notebooks: $(STAMP) $(patsubst notebooks/%,notebooks/executed/%,$(wildcard noteb
 
 site: notebooks ## Write documents, code and notebooks as a site to site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
-	@echo "Site: $(CURDIR)/site/index.html"
+	@echo "To look: $(BIN)/python -m http.server --directory site"
 
 bench: $(STAMP) ## Run every benchmark; results go to benchmarks/results
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
