@@ -1,0 +1,110 @@
+"""A study as one page: its trials, and figures of Optuna, drawn by Plotly; the page needs no network."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+import optuna.visualization as draw
+from optuna.importance import PedAnovaImportanceEvaluator
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from plotly.graph_objects import Figure
+
+from phys4d_kedro.sweeps.studies import ERROR, counted
+
+logger = logging.getLogger(__name__)
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
+table {{ border-collapse: collapse; font-size: 0.85rem; display: block; overflow-x: auto; }}
+th, td {{ padding: 0.25rem 0.75rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }}
+td.error {{ text-align: left; white-space: normal; min-width: 20rem; }}
+tr.best {{ background: #e8f4e8; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{summary}</p>
+{figures}
+<h2>Trials</h2>
+{table}
+</body>
+</html>
+"""
+
+
+def summary(study: Study) -> str:
+    """How many trials there are of each state."""
+    trials = counted(study)
+    states = sorted({trial.state.name for trial in trials})
+    parts = [f"{sum(t.state.name == state for t in trials)} {state.lower()}" for state in states]
+    return f"{len(trials)} trials: {', '.join(parts)}" if trials else "no trials yet"
+
+
+def write_report(study: Study, objectives: Sequence[str], file: Path) -> None:
+    """Write the page: history, parallel coordinates and importances of each objective, the Pareto front of several."""
+    parts: list[str] = []
+    for heading, figure in _figures(study, objectives):
+        script = not parts  # Plotly itself, once
+        parts.append(f"<h2>{escape(heading)}</h2>\n{figure.to_html(full_html=False, include_plotlyjs=script)}")
+    page = _PAGE.format(
+        title=f"Study {escape(study.study_name)}",
+        summary=escape(summary(study)),
+        figures="\n".join(parts) or "<p>No trial is complete yet.</p>",
+        table=_table(study, objectives),
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(page, encoding="utf-8")
+
+
+def _figures(study: Study, objectives: Sequence[str]) -> Iterator[tuple[str, Figure]]:
+    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    if not complete:
+        return
+    if len(objectives) in (2, 3):
+        yield "Pareto front", draw.plot_pareto_front(study, target_names=list(objectives))
+    for index, name in enumerate(objectives):
+
+        def target(trial: FrozenTrial, index: int = index) -> float:
+            return float(trial.values[index])
+
+        several = target if len(objectives) > 1 else None
+        yield f"{name}: history", draw.plot_optimization_history(study, target=several, target_name=name)
+        yield f"{name}: parameters", draw.plot_parallel_coordinate(study, target=several, target_name=name)
+        try:
+            importances = draw.plot_param_importances(
+                study, evaluator=PedAnovaImportanceEvaluator(), target=several, target_name=name
+            )
+        except (ValueError, RuntimeError) as error:
+            logger.info("no importances for %s yet: %s", name, error)
+        else:
+            yield f"{name}: importances", importances
+    if any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
+        yield "Validations during training", draw.plot_intermediate_values(study)
+
+
+def _table(study: Study, objectives: Sequence[str]) -> str:
+    trials = study.get_trials(deepcopy=False)
+    best = {trial.number for trial in study.best_trials} if any(trial.values for trial in trials) else set()
+    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
+    heading = "".join(f"<th>{escape(name)}</th>" for name in ("trial", "state", *objectives, *names, "error"))
+    rows = []
+    for trial in trials:
+        figures = trial.values if trial.values and len(trial.values) == len(objectives) else [None] * len(objectives)
+        cells = [trial.number, trial.state.name.lower(), *figures, *(trial.params.get(name) for name in names)]
+        shown = "".join(f"<td>{escape(_text(cell))}</td>" for cell in cells)
+        error = escape(str(trial.user_attrs.get(ERROR, "")))
+        mark = ' class="best"' if trial.number in best else ""
+        rows.append(f'<tr{mark}>{shown}<td class="error">{error}</td></tr>')
+    return f"<table>\n<tr>{heading}</tr>\n" + "\n".join(rows) + "\n</table>"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
