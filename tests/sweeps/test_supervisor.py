@@ -70,12 +70,16 @@ def test_an_interrupted_supervisor_queues_its_trials(tmp_path: Path) -> None:
     config = sweep({"x": X, **modes("waiting")}, retries=0)
     one = supervisor(config, tmp_path)
 
+    files = [tmp_path / "trials" / f"trial_{number:04d}" / "process" for number in range(2)]
+
     def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+        if all(file.exists() for file in files):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 3)
+        signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
         with pytest.raises(KeyboardInterrupt):
             one.run(trials=2, jobs=2)
     finally:

@@ -1,19 +1,21 @@
 """A study as one page: its trials, and figures of Optuna, drawn by Plotly; the page needs no network."""
 
-import logging
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 
 import optuna.visualization as draw
 from optuna.importance import PedAnovaImportanceEvaluator
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from plotly.graph_objects import Figure
 
 from phys4d_kedro.sweeps.studies import ERROR, counted
 
-logger = logging.getLogger(__name__)
+TRIALS_OF_IMPORTANCES = 10
+"""Importances of parameters are shown once so many trials are complete: of fewer they say nothing."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -34,6 +36,7 @@ tr.best {{ background: #e8f4e8; }}
 <p>{summary}</p>
 {figures}
 <h2>Trials</h2>
+<p>The best are green. A trial that was lost and made again appears twice.</p>
 {table}
 </body>
 </html>
@@ -53,6 +56,7 @@ def write_report(study: Study, objectives: Sequence[str], file: Path) -> None:
     parts: list[str] = []
     for heading, figure in _figures(study, objectives):
         script = not parts  # Plotly itself, once
+        figure.update_layout(title=None, margin={"t": 40})
         parts.append(f"<h2>{escape(heading)}</h2>\n{figure.to_html(full_html=False, include_plotlyjs=script)}")
     page = _PAGE.format(
         title=f"Study {escape(study.study_name)}",
@@ -71,28 +75,31 @@ def _figures(study: Study, objectives: Sequence[str]) -> Iterator[tuple[str, Fig
     if len(objectives) in (2, 3):
         yield "Pareto front", draw.plot_pareto_front(study, target_names=list(objectives))
     for index, name in enumerate(objectives):
-
-        def target(trial: FrozenTrial, index: int = index) -> float:
-            return float(trial.values[index])
-
-        several = target if len(objectives) > 1 else None
-        yield f"{name}: history", draw.plot_optimization_history(study, target=several, target_name=name)
-        yield f"{name}: parameters", draw.plot_parallel_coordinate(study, target=several, target_name=name)
-        try:
-            importances = draw.plot_param_importances(
-                study, evaluator=PedAnovaImportanceEvaluator(), target=several, target_name=name
-            )
-        except (ValueError, RuntimeError) as error:
-            logger.info("no importances for %s yet: %s", name, error)
-        else:
-            yield f"{name}: importances", importances
+        value = partial(_objective, index=index, sign=1)
+        target = value if len(objectives) > 1 else None  # Optuna marks the best itself where there is one objective
+        yield f"{name}: history", draw.plot_optimization_history(study, target=target, target_name=name)
+        yield f"{name}: parameters", draw.plot_parallel_coordinate(study, target=target, target_name=name)
+        if len(complete) >= TRIALS_OF_IMPORTANCES:
+            sign = 1 if study.directions[index] == StudyDirection.MINIMIZE else -1
+            yield f"{name}: importances", _importances(study, partial(_objective, index=index, sign=sign), name)
     if any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
         yield "Validations during training", draw.plot_intermediate_values(study)
 
 
+def _importances(study: Study, smaller_is_better: Callable[[FrozenTrial], float], name: str) -> Figure:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*to achieve low `target` values", UserWarning)
+        evaluator = PedAnovaImportanceEvaluator()
+        return draw.plot_param_importances(study, evaluator=evaluator, target=smaller_is_better, target_name=name)
+
+
+def _objective(trial: FrozenTrial, *, index: int, sign: int) -> float:
+    return sign * float(trial.values[index])
+
+
 def _table(study: Study, objectives: Sequence[str]) -> str:
     trials = study.get_trials(deepcopy=False)
-    best = {trial.number for trial in study.best_trials} if any(trial.values for trial in trials) else set()
+    best = {trial.number for trial in study.best_trials}
     names = list(dict.fromkeys(name for trial in trials for name in trial.params))
     heading = "".join(f"<th>{escape(name)}</th>" for name in ("trial", "state", *objectives, *names, "error"))
     rows = []
