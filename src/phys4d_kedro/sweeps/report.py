@@ -17,6 +17,14 @@ from phys4d_kedro.sweeps.studies import ERROR, counted
 TRIALS_OF_IMPORTANCES = 10
 """Importances of parameters are shown once so many trials are complete: of fewer they say nothing."""
 
+_STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.FAIL: "failed",
+    TrialState.PRUNED: "ended early",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -46,9 +54,9 @@ tr.best {{ background: #e8f4e8; }}
 def summary(study: Study) -> str:
     """How many trials there are of each state."""
     trials = counted(study)
-    states = sorted({trial.state.name for trial in trials})
-    parts = [f"{sum(t.state.name == state for t in trials)} {state.lower()}" for state in states]
-    return f"{len(trials)} trials: {', '.join(parts)}" if trials else "no trials yet"
+    counts = {name: sum(trial.state == state for trial in trials) for state, name in _STATES.items()}
+    parts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{len(trials)} trials: {parts}" if trials else "no trials yet"
 
 
 def write_report(study: Study, objectives: Sequence[str], file: Path) -> None:
@@ -105,7 +113,7 @@ def _table(study: Study, objectives: Sequence[str]) -> str:
     rows = []
     for trial in trials:
         figures = trial.values if trial.values and len(trial.values) == len(objectives) else [None] * len(objectives)
-        cells = [trial.number, trial.state.name.lower(), *figures, *(trial.params.get(name) for name in names)]
+        cells = [trial.number, _STATES[trial.state], *figures, *(trial.params.get(name) for name in names)]
         shown = "".join(f"<td>{escape(_text(cell))}</td>" for cell in cells)
         error = escape(str(trial.user_attrs.get(ERROR, "")))
         mark = ' class="best"' if trial.number in best else ""
