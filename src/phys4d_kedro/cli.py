@@ -59,7 +59,7 @@ def sweep(
     config, file = read_sweep(sweep, conf, ["base", env or "local"])
     runs = KedroTrials(Path.cwd(), names, env, params)
     runs.check(config, file)
-    circumstances = {"pipelines": names, "environment": env, "shared parameters": params}
+    circumstances = {"pipelines": names, "environment": env or "local", "shared parameters": params}
     opened = open_study(name, config, open_storage(storage), circumstances)
     objectives, report = [objective.name for objective in config.objectives], REPORTS / f"{name}.html"
     try:
@@ -67,13 +67,14 @@ def sweep(
     finally:
         write_report(opened, objectives, report)
     click.echo(f"Study {name}: {summary(opened)}. Report: {report}")
-    if write_best is not None:
-        best = best_trial(opened)
+    best = best_trial(opened)
+    if best is None and (trials or write_best):
+        sys.exit("No trial is complete; the report tells why, trial by trial.")
+    if best is not None and write_best is not None:
         write_overlay(
             conf / write_best,
             dotted(params) | best.params,
             over=conf / (env or "local"),
-            top_level=runs.parameters,
             origin={"study": name, "trial": best.number, **dict(zip(objectives, best.values, strict=True))},
         )
         click.echo(f"Trial {best.number} is conf/{write_best} now: kedro run --env={write_best}")

@@ -46,8 +46,10 @@ class KedroTrials:
         ).load_context()
         _ = context.params  # raises
         loader = cast(OmegaConfigLoader, context.config_loader)
-        self.parameters: dict[str, Any] = loader["parameters"]
-        self._globals: dict[str, Any] = loader["globals"]
+        # What has no dot, such as the seed, is one of the globals; Kedro has put it among the parameters.
+        plain = {name: value for name, value in shared.items() if not isinstance(value, Mapping)}
+        self._globals: dict[str, Any] = loader["globals"] | plain
+        self._parameters = {name: value for name, value in loader["parameters"].items() if name not in plain}
         self._catalog = {name: entry for name, entry in loader["catalog"].items() if not name.startswith("_")}
 
     def check(self, sweep: SweepConfig, file: Path) -> None:
@@ -66,7 +68,7 @@ class KedroTrials:
         places = ParameterFiles({tuple(name.split(".")): Place(str(file)) for name in sweep.parameters})
         for name, values in extremes(sweep.parameters):
             try:
-                check_parameters(with_values(self.parameters, values), self._models, places)
+                check_parameters(with_values(self._parameters, values), self._models, places)
             except ConfigurationError as error:
                 raise ConfigurationError(
                     f"{file}: parameters.{name}: {values[name]!r} cannot be used. {error}"
@@ -80,7 +82,7 @@ class KedroTrials:
         Raises:
             ConfigurationError: the values are not valid together.
         """
-        parameters = with_values(self.parameters, values)
+        parameters = with_values(self._parameters, values)
         check_parameters(parameters, self._models, ParameterFiles())
         conf = folder / "conf"
         shared = self._pipeline.inputs()

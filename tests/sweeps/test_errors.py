@@ -11,8 +11,8 @@ from kedro.framework.project import configure_project, pipelines
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.sweep_trials import KedroTrials
 from phys4d_kedro.sweeps.config import read_sweep
-from phys4d_kedro.sweeps.studies import best_trial, open_storage, open_study
-from tests.sweeps.cheap import DISTANCE, HEIGHT, X, study_of, sweep
+from phys4d_kedro.sweeps.studies import open_storage, open_study
+from tests.sweeps.cheap import DISTANCE, HEIGHT, X, sweep
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(file.stem for file in (ROOT / "conf/base/sweeps").glob("*.yml"))
@@ -157,8 +157,3 @@ def test_a_study_is_not_gone_on_with_by_another_question(tmp_path: Path) -> None
         open_study("mine", sweep({"x": {**X, "high": 9}}), storage, {"pipelines": ["sft"]})
     with pytest.raises(ConfigurationError, match=r"study 'mine' was begun with other pipelines, "):
         open_study("mine", sweep({"x": X}), storage, {"pipelines": ["rl"]})
-
-
-def test_a_study_without_a_complete_trial_has_no_best(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"study 'cheap' has no complete trial yet; run it with more --trials"):
-        best_trial(study_of(sweep({"x": X}), tmp_path))

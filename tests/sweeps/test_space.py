@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
 from phys4d_kedro.sweeps.config import SweepConfig
 from phys4d_kedro.sweeps.space import Values, dotted, extremes, grid, with_values
@@ -19,8 +20,6 @@ CONDITIONAL = {
 
 def draw(config: SweepConfig, folder: Path, count: int) -> list[Values]:
     """Values of `count` trials, which are as high as they are far from 3."""
-    from optuna.trial import TrialState
-
     study = study_of(config, folder)
     drawn = []
     for _ in range(count):
@@ -84,16 +83,17 @@ def test_tpe_learns_where_the_best_is(tmp_path: Path) -> None:
 
 def test_the_best_of_several_objectives_is_good_in_all(tmp_path: Path) -> None:
     """Of equal rank sums it is the first; a trial that is best in one and worst in the other is not it."""
-    from optuna.trial import TrialState
-
     config = sweep({"x": X}, DISTANCE, HEIGHT)
     study = study_of(config, tmp_path)
+    assert best_trial(study) is None
     for values in ([0.0, 0.0], [1.0, 8.0], [2.0, 9.0], [9.0, 10.0], [9.5, 1.0]):
         trial = study.ask()
         begin(study, config, trial)
         end(study, trial, TrialState.COMPLETE, values=values)
     assert [trial.number for trial in study.best_trials] == [0, 1, 2, 3]
-    assert best_trial(study).number == 1
+    best = best_trial(study)
+    assert best is not None
+    assert best.number == 1
 
 
 def test_every_bound_and_choice_is_an_extreme_under_its_conditions() -> None:

@@ -1,7 +1,7 @@
 """The best trial as an environment of Kedro."""
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,11 @@ def check_environment(folder: Path) -> None:
         )
 
 
-def write_overlay(
-    folder: Path, values: Mapping[str, Any], *, over: Path, top_level: Collection[str], origin: Mapping[str, Any]
-) -> None:
+def write_overlay(folder: Path, values: Mapping[str, Any], *, over: Path, origin: Mapping[str, Any]) -> None:
     """Make `folder` an environment that holds `values` above those of the environment `over`, which may be the same.
 
     Args:
-        values: by dotted names.
-        top_level: the parameters' top-level keys; a value of another key, such as `seed`, is one of the globals.
+        values: by dotted names; a name without a dot, such as `seed`, is one of the globals.
         origin: which trial this is, for the reader; its presence says that a sweep may write the folder again.
     """
     if over.resolve() != folder.resolve():
@@ -38,9 +35,12 @@ def write_overlay(
         folder.mkdir(parents=True)
         for file in sorted(file for part in _PARTS for file in over.glob(part)):
             shutil.copy(file, folder)
-    for key in dict.fromkeys(name.partition(".")[0] for name in values):
-        file = folder / (f"parameters_{key}.yml" if key in top_level else "globals.yml")
+    files: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        file_name = f"parameters_{name.partition('.')[0]}.yml" if "." in name else "globals.yml"
+        files.setdefault(file_name, {})[name] = value
+    for file_name, own in files.items():
+        file = folder / file_name
         there = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
-        own = {name: value for name, value in values.items() if name.partition(".")[0] == key}
         file.write_text(yaml.safe_dump(with_values(there or {}, own), sort_keys=False), encoding="utf-8")
     (folder / _MARK).write_text(yaml.safe_dump(dict(origin), sort_keys=False), encoding="utf-8")

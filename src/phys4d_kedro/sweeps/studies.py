@@ -139,22 +139,19 @@ def give_up(study: Study, trial: Trial | FrozenTrial, error: str, *, retries: in
     return True
 
 
-def best_trial(study: Study) -> FrozenTrial:
+def best_trial(study: Study) -> FrozenTrial | None:
     """The best; of several objectives, the one of the Pareto front whose ranks in them have the smallest sum.
 
-    Raises:
-        ConfigurationError: no trial is complete.
+    Null where no trial is complete.
     """
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-    if not complete:
-        raise ConfigurationError(f"study '{study.study_name}' has no complete trial yet; run it with more --trials")
     signs = [1 if direction == StudyDirection.MINIMIZE else -1 for direction in study.directions]
 
     def rank_sum(trial: FrozenTrial) -> tuple[int, int]:
         better = [sign * other.values[i] < sign * trial.values[i] for other in complete for i, sign in enumerate(signs)]
         return sum(better), trial.number
 
-    return min(study.best_trials, key=rank_sum)
+    return min(study.best_trials, key=rank_sum, default=None)
 
 
 def _pruner(config: PrunerConfig | None) -> BasePruner:
