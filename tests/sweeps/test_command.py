@@ -1,5 +1,7 @@
 """`kedro sweep` as a user has it."""
 
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,14 +14,17 @@ import pandas as pd
 import pytest
 import yaml
 from factories import make_clip
+from kedro.framework.project import configure_project, pipelines
 from optuna import load_study
 
+from phys4d_kedro.cli import cli
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.sweeps.studies import ERROR, open_storage
 from phys4d_kedro.world_model.nano.wan import build_nano_wan
 from tests.world_model.families import TINY
 from tests.world_model.tiny_heads import write_heads
 
+ROOT = Path(__file__).parents[2]
 Kedro = Callable[..., subprocess.CompletedProcess[str]]
 HEAVY = ("torch", "optuna", "plotly", "pandas", "sqlalchemy", "diffusers")
 SWEEP = {
@@ -57,6 +62,19 @@ def test_listing_commands_imports_nothing_heavy() -> None:
     code = f"import sys, phys4d_kedro.cli; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert listed.stdout.strip() == ""
+
+
+def test_the_sweeps_of_the_documents_can_be_run() -> None:
+    """As far as options, pipelines and files of sweeps go."""
+    configure_project("phys4d_kedro")
+    command, documents = cli.commands["sweep"], [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")]
+    text = "\n".join(re.sub(r"\\\n\s*", "", document.read_text()) for document in documents)
+    found = re.findall(r"^\s*kedro sweep (.*)$|`kedro sweep (-[^`]*)`", text, re.MULTILINE)
+    assert len(found) >= 3
+    for arguments in found:
+        options = command.make_context("sweep", shlex.split("".join(arguments), comments=True)).params
+        assert set(options["pipeline"].split(",")) <= set(pipelines), arguments
+        assert (ROOT / f"conf/base/sweeps/{options['sweep']}.yml").is_file(), arguments
 
 
 def test_errors_come_without_a_traceback_before_anything_is_written(project: Path, kedro: Kedro) -> None:
