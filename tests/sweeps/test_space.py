@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from phys4d_kedro.sweeps.config import SweepConfig
 from phys4d_kedro.sweeps.space import Values, dotted, extremes, grid, with_values
-from phys4d_kedro.sweeps.studies import begin, best_trial, end
+from phys4d_kedro.sweeps.studies import begin, best_trial, end, give_up
 from tests.sweeps.cheap import DISTANCE, HEIGHT, X, study_of, sweep
 
 CONDITIONAL = {
@@ -48,6 +48,16 @@ def test_a_grid_is_drawn_combination_by_combination(tmp_path: Path) -> None:
     ]
     assert grid(config.parameters) == expected
     assert draw(config, tmp_path, 6) == expected
+
+
+def test_a_combination_that_was_lost_before_it_was_drawn_is_not_skipped(tmp_path: Path) -> None:
+    config = sweep(CONDITIONAL, sampler={"kind": "grid"})
+    study = study_of(config, tmp_path)
+    begun = [study.ask(), study.ask(), study.ask()]
+    assert give_up(study, begun[1], "killed", retries=None)
+    drawn = [begin(study, config, trial) for trial in (begun[0], begun[2], study.ask(), study.ask())]
+    expected = grid(config.parameters)
+    assert drawn == [expected[0], expected[2], expected[1], expected[3]]
 
 
 def test_steps_of_a_grid_include_both_ends() -> None:

@@ -140,6 +140,27 @@ def test_trials_of_other_processes_are_waited_for_until_they_are_lost(
     assert one.study.trials[1].datetime_complete < one.study.trials[0].datetime_complete
 
 
+def test_a_supervisor_that_slept_for_long_does_not_give_up_what_it_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "LOST_SECONDS", -1.0)
+    one = supervisor(sweep({"x": X}), tmp_path)
+    one.run(trials=4, jobs=2)
+    assert [trial.state.name for trial in one.study.trials] == ["COMPLETE"] * 4
+
+
+def test_what_a_process_of_the_same_number_left_is_lost(tmp_path: Path) -> None:
+    """As in containers, whose processes are few."""
+    one = supervisor(sweep({"x": X}), tmp_path)
+    left = one.study.ask()
+    left.set_user_attr("machine", supervising._THIS_MACHINE)
+    left.set_user_attr("process", os.getpid())
+    began = time.monotonic()
+    one.run(trials=2, jobs=2)
+    assert time.monotonic() - began < supervising.LOST_SECONDS
+    assert [trial.state.name for trial in one.study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+
+
 def test_the_folder_of_a_study_that_is_no_more_is_not_mixed_with_another(tmp_path: Path) -> None:
     config = sweep({"x": X})
     supervisor(config, tmp_path).run(trials=1, jobs=1)

@@ -88,13 +88,20 @@ def begin(study: Study, sweep: SweepConfig, trial: Trial) -> Values:
     seed = int(np.random.SeedSequence([sweep.sampler.seed, trial.number]).generate_state(1)[0])
     if sweep.sampler.kind == "grid":
         combinations = grid(sweep.parameters)
-        earlier = [t for t in study.get_trials(deepcopy=False)[: trial.number] if _RETRY_OF not in t.user_attrs]
-        study.sampler = _Fixed(combinations[len(earlier) % len(combinations)])
+        study.sampler = _Fixed(combinations[_place(study, trial.number) % len(combinations)])
     elif sweep.sampler.kind == "tpe":
         study.sampler = TPESampler(seed=seed, n_startup_trials=sweep.sampler.startup_trials)
     else:
         study.sampler = RandomSampler(seed=seed)
     return suggest(trial, sweep.parameters)
+
+
+def _place(study: Study, number: int) -> int:
+    """How many trials were begun before this one, or before the one that it makes again."""
+    attributes = [trial.user_attrs for trial in study.get_trials(deepcopy=False)]
+    while _RETRY_OF in attributes[number]:
+        number = attributes[number][_RETRY_OF]
+    return sum(_RETRY_OF not in one for one in attributes[:number])
 
 
 def counted(study: Study) -> list[FrozenTrial]:

@@ -20,7 +20,7 @@ from phys4d_kedro.errors import ConfigurationError, Phys4DError
 from phys4d_kedro.sweeps.config import SweepConfig
 from phys4d_kedro.sweeps.objectives import read_objectives
 from phys4d_kedro.sweeps.running import CONFIRMED, Preparation, RunningTrial
-from phys4d_kedro.sweeps.space import grid
+from phys4d_kedro.sweeps.space import Choice, grid
 from phys4d_kedro.sweeps.studies import begin, counted, end, fail, give_up
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Supervisor:
         try:
             while True:
                 if len(running) < jobs:
-                    self._find_lost()
+                    self._find_lost(running)
                     while len(running) < jobs and len(counted(self.study)) < trials:
                         self._start(running)
                     if not running and not self._others_run():
@@ -81,7 +81,7 @@ class Supervisor:
         trial.set_user_attr(_MACHINE, _THIS_MACHINE)
         trial.set_user_attr(_PROCESS, os.getpid())
         values = begin(self.study, self.sweep, trial)
-        logger.info("trial %d: %s", trial.number, ", ".join(f"{key}={value}" for key, value in values.items()))
+        logger.info("trial %d: %s", trial.number, ", ".join(f"{key}={_text(value)}" for key, value in values.items()))
         try:
             one.start(values, self.prepare)
         except (Phys4DError, OSError) as error:
@@ -120,7 +120,7 @@ class Supervisor:
                 return
             end(self.study, one.trial, TrialState.COMPLETE, values=values)
             shown = zip(self.sweep.objectives, values, strict=True)
-            logger.info("trial %d: %s", number, ", ".join(f"{o.name} {value:.6g}" for o, value in shown))
+            logger.info("trial %d: %s", number, ", ".join(f"{o.name} {_text(value)}" for o, value in shown))
 
     def _fail(self, one: RunningTrial, error: str) -> None:
         fail(self.study, one.trial, error)
@@ -134,10 +134,11 @@ class Supervisor:
             self._said_to_wait = True
         return bool(others)
 
-    def _find_lost(self) -> None:
+    def _find_lost(self, running: list[RunningTrial]) -> None:
         """Give up trials whose supervisor is no more."""
+        own = {one.trial.number for one in running}
         for trial in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            if _is_lost(trial):
+            if trial.number not in own and _is_lost(trial):
                 again = give_up(self.study, trial, "its sweep was killed", retries=self.sweep.retries)
                 logger.warning(
                     "trial %d was lost with its sweep%s", trial.number, "; it is made again" if again else ""
@@ -145,8 +146,11 @@ class Supervisor:
 
 
 def _is_lost(trial: FrozenTrial) -> bool:
+    """Whether a trial that is none of this process' has nobody who makes it."""
     attributes = trial.user_attrs
     if attributes.get(_MACHINE) == _THIS_MACHINE and _PROCESS in attributes:
+        if attributes[_PROCESS] == os.getpid():  # of one before, as in containers, whose processes have few numbers
+            return True
         try:
             os.kill(attributes[_PROCESS], 0)
         except ProcessLookupError:
@@ -155,3 +159,7 @@ def _is_lost(trial: FrozenTrial) -> bool:
             pass
     began = trial.datetime_start.timestamp() if trial.datetime_start is not None else 0.0
     return time.time() - attributes.get(CONFIRMED, began) > LOST_SECONDS
+
+
+def _text(value: Choice) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
