@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from phys4d_kedro.clips.clip import Clip
-from phys4d_kedro.clips.on_ray import map_on_ray
+from phys4d_kedro.clips.on_ray import _map_in, map_on_ray
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.source import ClipSource
 from phys4d_kedro.clips.store import ClipStore
+from phys4d_kedro.datasets.clip_shards import ClipShardsDataset
 from phys4d_kedro.errors import ConfigurationError, LaunchError
 from phys4d_kedro.perception.config import (
     ConsistencyConfig,
@@ -56,6 +57,7 @@ def cluster() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PYTHONPATH", os.pathsep.join(str(ROOT / name) for name in ("src", "tests", ".")))
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        environment.setenv("RAY_worker_niceness", "0")  # by default 15: beside other tests it would hardly run
         nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         nodes.add_node(num_cpus=1)
         environment.setenv("RAY_ADDRESS", nodes.address)
@@ -104,7 +106,7 @@ def test_simulated_and_labelled_clips_are_those_of_one_process(
     )
     write_shards(labels, "labelled/alone", clips_per_shard=2)
     for name, source in (("simulated", simulated), ("labelled", labels)):
-        write_shards(source, f"{name}/ray", clips_per_shard=2, jobs=-1, backend="ray")
+        ClipShardsDataset(filepath=f"{name}/ray", clips_per_shard=2, jobs=-1, backend="ray").save(source)
         alone = contents(tmp_path / name / "alone")
         assert len([file for file in alone if file.endswith(".tar")]) == 2
         assert contents(tmp_path / name / "ray") == alone
@@ -153,11 +155,9 @@ def test_errors_come_as_themselves(cluster: Any) -> None:
         list(map_on_ray(failing, [0, 2], jobs=1))
 
 
-def test_machine_without_the_folder_is_named(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    tmp_path.rmdir()
-    with pytest.raises(ConfigurationError, match=rf"machine \S+ of the Ray cluster cannot enter {tmp_path}"):
-        list(map_on_ray(abs, [1], jobs=1))
+def test_machine_without_the_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=rf"machine \S+ of the Ray cluster cannot enter {tmp_path}/absent"):
+        _map_in(str(tmp_path / "absent"), abs, [1])
 
 
 def test_lost_node_is_survived(cluster: Any) -> None:
