@@ -25,6 +25,7 @@ for environment in sys.argv[1:]:
     context = KedroSession.create(env=environment).load_context()
     catalog = context.catalog  # made anew each time
     datasets = {name: catalog.get(name) for name in list(catalog)}
+    nano = [pipelines[name] for name in ("backbone", "depth_estimator", "gallery", "recording")]
     models = {key: value for key, value in context.params.items() if hasattr(value, "model_dump")}
     described = {name: dataset._describe() for name, dataset in datasets.items()}
     paths = {name: str(facts.get("filepath") or facts.get("path") or "") for name, facts in described.items()}
@@ -35,7 +36,7 @@ for environment in sys.argv[1:]:
         "parameters": {key: model.model_dump(mode="json") for key, model in models.items()},
         "paths": paths,
         "caches": [name for name, dataset in datasets.items() if type(dataset).__name__ == "LatentCacheDataset"],
-        "nano": [name for key in ("backbone", "depth_estimator", "gallery") for name in pipelines[key].all_outputs()],
+        "nano": [name for pipeline in nano for name in pipeline.all_outputs()],
     }
 print(json.dumps(found))
 """
