@@ -108,19 +108,26 @@ def test_labels_are_made_by_one_machine(submit: Submit) -> None:
 
 
 def test_ray_starts_on_all_nodes_and_runs_kedro(submit: Submit) -> None:
-    scripts = pytest.importorskip("ray.scripts.scripts", reason="the extra 'ray' is not installed")
+    commands = pytest.importorskip("ray.scripts.scripts", reason="the extra 'ray' is not installed").cli.commands
+    from ray.scripts.symmetric_run import curate_and_validate_ray_start_args
+
     token, *nodes = submit("ray.sbatch")
-    scripts.cli.commands["get-auth-token"].make_context("get-auth-token", token[2:])
+    commands["get-auth-token"].make_context("get-auth-token", token[2:])
     assert nodes == [nodes[0]] * NODES
     command, subcommand, *arguments = nodes[0]
     assert (command, subcommand) == ("ray", "symmetric-run")
     split = arguments.index("--")
-    context = scripts.cli.commands[subcommand].make_context(subcommand, list(arguments))
-    assert (context.params["address"], context.params["min_nodes"]) == ("node0:6379", NODES)
-    own = [option for option in arguments[:split] if not option.startswith(("--address", "--min-nodes"))]
-    assert scripts.cli.commands["start"].make_context("start", own).params["num_cpus"] == 32
+    cluster = commands[subcommand].make_context(subcommand, list(arguments)).params
+    assert (cluster["address"], cluster["min_nodes"]) == ("node0:6379", NODES)
+    of_start = curate_and_validate_ray_start_args(arguments[:split])
+    assert commands["start"].make_context("start", of_start).params["num_cpus"] == 32
     assert arguments[split + 1] == "kedro"
     check_kedro(arguments[split + 2 :])
+
+
+def test_ray_takes_other_runs(submit: Submit) -> None:
+    _, *nodes = submit("ray.sbatch", "--env=ray", "--pipeline=simulation", "--params=seed=1,simulation.train.clips=9")
+    assert check_kedro(nodes[0][nodes[0].index("kedro") + 1 :])["simulation"] == {"train": {"clips": 9}}
 
 
 def test_training_is_launched_on_every_node(submit: Submit) -> None:
