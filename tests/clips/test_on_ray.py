@@ -1,8 +1,6 @@
 """A Ray cluster of two nodes on this machine: the clips of one process, also when processes and nodes are lost."""
 
 import os
-import signal
-import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
@@ -11,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.on_ray import _map_in, map_on_ray
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.source import ClipSource
@@ -28,7 +25,8 @@ from phys4d_kedro.perception.config import (
 from phys4d_kedro.perception.nano_depth_anything import build_model, save_model
 from phys4d_kedro.perception.pseudo_labels import pseudo_label_source
 from phys4d_kedro.simulation.generate import simulation_source
-from tests.clips.conftest import contents, make_small
+from tests.clips.conftest import contents
+from tests.clips.ray_tasks import failing, killed_at, node_of
 from tests.simulation.conftest import configure_simulation
 
 ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
@@ -64,29 +62,6 @@ def cluster() -> Iterator[Any]:
         yield nodes
         ray.shutdown()
         nodes.shutdown()
-
-
-def node_of(task: int) -> tuple[int, str]:
-    """The task, and the node that does it, after a while in which the other node is given one, too."""
-    time.sleep(0.2)
-    return task, ray.get_runtime_context().get_node_id()
-
-
-def end_process(folder: Path, times: int) -> None:
-    """Kill this process, if that was not done so often yet."""
-    for number in range(times):
-        try:
-            (folder / f"killed_{number}").touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def killed_at(folder: Path, times: int, index: int) -> Clip:
-    """Clip `index`; the process that makes number 3 is killed first."""
-    if index == 3:
-        end_process(folder, times)
-    return make_small(index)
 
 
 def test_simulated_and_labelled_clips_are_those_of_one_process(
@@ -140,12 +115,6 @@ def test_clip_that_always_kills_its_process_is_named_and_running_again_goes_on(c
     assert sorted(path.name for path in folder.rglob("*.tar")) == ["shard-000000.tar"]
     write_shards(source, str(folder), clips_per_shard=2, jobs=1, backend="ray")
     assert len(ClipStore(str(folder))) == 7
-
-
-def failing(task: int) -> int:
-    if task == 1:
-        raise ConfigurationError("task 1 is wrong")
-    return 1 // (2 - task)
 
 
 def test_errors_come_as_themselves(cluster: Any) -> None:
