@@ -6,6 +6,7 @@ Letters: T frames; N and M points.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ _CHUNK_PAIRS = {"cpu": 2**18, "cuda": 2**24}
 # Up to so many distances, a CPU is done sooner if it takes all at once: of tracks in all frames, than in chunks; of
 # points, than by a k-d tree.
 _FEW = {"tracks": 2**19, "points": 2**14}
+
+# A tree is asked once for each point, which does not pay for making it balanced and tight.
+_TREE: dict[str, Any] = {"leafsize": 32, "balanced_tree": False, "compact_nodes": False}
 
 # Distances by subtraction: by a matrix product, float32 would lose millimetres at ten metres.
 _EXACT = "donot_use_mm_for_euclid_dist"
@@ -140,7 +144,8 @@ def _nearest_distances(p: torch.Tensor, q: torch.Tensor) -> tuple[torch.Tensor, 
 
         a, b = (np.ascontiguousarray(points.detach().numpy()) for points in (p, q))
         threads = torch.get_num_threads()
-        (to_q, nearest_p), (to_p, nearest_q) = KDTree(b).query(a, workers=threads), KDTree(a).query(b, workers=threads)
+        tree_a, tree_b = (KDTree(points, **_TREE) for points in (a, b))
+        (to_q, nearest_p), (to_p, nearest_q) = tree_b.query(a, workers=threads), tree_a.query(b, workers=threads)
         if not (torch.is_grad_enabled() and (p.requires_grad or q.requires_grad)):
             return torch.from_numpy(to_q).to(p), torch.from_numpy(to_p).to(q)
         of_p, of_q = torch.as_tensor(nearest_p), torch.as_tensor(nearest_q)

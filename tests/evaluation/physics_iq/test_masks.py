@@ -6,7 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from phys4d_kedro.evaluation.physics_iq.masks import CodecRecorder, MemoryRecorder, MotionMasks, open_and_close
+from phys4d_kedro.evaluation.physics_iq.masks import (
+    CodecRecorder,
+    MemoryRecorder,
+    MotionMasks,
+    open_and_close,
+    read_grey,
+)
 from tests.evaluation.physics_iq import reference
 from tests.evaluation.physics_iq.official_set import film, write_mp4v
 
@@ -25,7 +31,7 @@ def test_opening_and_closing_is_that_of_opencv(density: float) -> None:
         np.testing.assert_array_equal(open_and_close(mask), cv2.morphologyEx(opened, cv2.MORPH_CLOSE, kernel))
 
 
-@pytest.mark.parametrize("size", [(64, 96), (65, 97)])
+@pytest.mark.parametrize("size", [(64, 96), (65, 97), (129, 96), (300, 40)])  # rows: part of a strip, or several
 def test_masks_are_those_of_the_rules(tmp_path: Path, size: tuple[int, int]) -> None:
     path = write_mp4v(tmp_path / "video.mp4", film(3, 20, size))
     masks = MotionMasks()
@@ -54,6 +60,19 @@ def test_codec_changes_masks_and_memory_does_not(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kept, plain)
     assert through.shape == kept.shape
     assert 0 < (through != kept).mean() < 0.05
+
+
+def test_grey_is_what_opencv_reads(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    frames = [rng.integers(0, 256, (48, 80), np.uint8) for _ in range(6)]
+    frames += [np.tile(np.arange(256, dtype=np.uint8), (48, 1))[:, i : i + 80] for i in range(0, 177, 16)]
+    frames += [np.full((48, 80), value, np.uint8) for value in range(256)]
+    reference.write_masks(frames, tmp_path / "grey.mp4")
+    expected = np.array(reference.read(tmp_path / "grey.mp4", 10**6))
+    assert len(np.unique(expected)) > 200
+    found = np.array(list(read_grey(tmp_path / "grey.mp4")))
+    for channel in range(3):
+        np.testing.assert_array_equal(found, expected[..., channel])
 
 
 def test_frames_after_the_scored_ones_do_not_change_masks_before(tmp_path: Path) -> None:
