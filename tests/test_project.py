@@ -93,7 +93,7 @@ def test_library_packages_know_nothing_of_kedro() -> None:
 def test_imports_point_down() -> None:
     levels = (
         ("pipelines", "datasets"),
-        ("reporting",),
+        ("reporting", "sweeps"),
         ("training",),
         ("evaluation",),
         ("world_model", "simulation", "perception", "ingestion"),

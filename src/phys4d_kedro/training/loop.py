@@ -26,6 +26,7 @@ from phys4d_kedro.training.schedule import batches, learning_rate, step_generato
 from phys4d_kedro.training.startup import describe_run
 from phys4d_kedro.training.task import Task
 from phys4d_kedro.training.trackers import Trackers, open_trackers
+from phys4d_kedro.training.trial_files import TrialPrunedError, worth_going_on
 from phys4d_kedro.training.validations import best_step, out_of_patience, validation_row
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def fit(task: Task, *, items: int, config: LoopConfig, workdir: Path, fingerprin
         TrainingDivergedError: a loss or gradient is not finite; the batch and its weights are kept.
         CheckpointError: a checkpoint in the folder is damaged.
         StorageFullError: the disk is full; what was saved before is kept.
+        TrialPrunedError: this is a trial of a sweep, which has seen enough of it.
     """
     device = Accelerator(cpu=not torch.cuda.is_available()).device  # joins the processes of a launch
     _check(task, config)
@@ -256,6 +258,8 @@ class _Run:
         self._say(
             f"validation after step {state.step}: " + ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
         )
+        if not ranks.gather(not ranks.is_main() or worth_going_on(state.validations[-1]))[0]:
+            raise TrialPrunedError(f"{self.description}: ended by its sweep after step {state.step}")
 
     def _consider_stopping(self) -> None:
         """By the task's own rule, or because validations get no better."""
