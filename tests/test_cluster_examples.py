@@ -16,6 +16,7 @@ from kedro.config import OmegaConfigLoader
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import configure_project, pipelines
 
+from phys4d_kedro.cli import sweep
 from phys4d_kedro.simulation.config import SimulationConfig
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +89,7 @@ def test_script_says_what_it_needs(script: Path) -> None:
 
 def test_every_script_is_named_in_the_how_to() -> None:
     text = (ROOT / "docs/howto/cluster.md").read_text()
-    assert len(SCRIPTS) == 4
+    assert len(SCRIPTS) == 5
     assert [script.name for script in SCRIPTS if f"slurm/{script.name}" not in text] == []
 
 
@@ -128,6 +129,15 @@ def test_ray_starts_on_all_nodes_and_runs_kedro(submit: Submit) -> None:
 def test_ray_takes_other_runs(submit: Submit) -> None:
     _, *nodes = submit("ray.sbatch", "--env=ray", "--pipeline=simulation", "--params=seed=1,simulation.train.clips=9")
     assert check_kedro(nodes[0][nodes[0].index("kedro") + 1 :])["simulation"] == {"train": {"clips": 9}}
+
+
+def test_sweep_begins_its_study_once_and_goes_on_on_every_node(submit: Submit) -> None:
+    begun, *nodes = submit("sweep.sbatch", "--pipeline=sft", "--sweep=sft", "--trials=200")
+    assert nodes == [nodes[0]] * NODES
+    first, others = (sweep.make_context("sweep", call[2:]).params for call in (begun, nodes[0]))
+    assert (first["trials"], others["trials"]) == (0, 200)
+    assert {**first, "trials": 200} == others
+    assert begun[:2] == nodes[0][:2] == ["kedro", "sweep"]
 
 
 def test_training_is_launched_on_every_node(submit: Submit) -> None:

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.sweeps import running
 from phys4d_kedro.sweeps import supervisor as supervising
-from phys4d_kedro.sweeps.studies import ERROR, counted
+from phys4d_kedro.sweeps.studies import ERROR, counted, give_up
 from tests.sweeps.cheap import HEIGHT, ROOT, X, exists, states, study_of, supervisor, sweep, unfinished
 
 
@@ -86,9 +86,18 @@ def test_an_interrupted_supervisor_queues_its_trials(tmp_path: Path) -> None:
         signal.signal(signal.SIGALRM, previous)
     assert [trial.state.name for trial in one.study.trials] == ["FAIL", "FAIL", "WAITING", "WAITING"]
     (tmp_path / "trials" / "go").touch()
-    supervisor(config, tmp_path).run(trials=2, jobs=2)  # an interruption uses up no retry
+    supervisor(config, tmp_path).run(trials=2, jobs=2)
     assert states(one.study) == {"COMPLETE": 2}
     assert unfinished(one.study) == []
+
+
+def test_kills_use_up_retries_and_interruptions_do_not(tmp_path: Path) -> None:
+    study = study_of(sweep({"x": X}), tmp_path)
+    again = [
+        give_up(study, study.ask(), "lost", retries=retries) for retries in (None, 2, None, 2, 2)
+    ]  # each asks for what the one before has queued
+    assert again == [True, True, True, True, False]
+    assert len(counted(study)) == 1
 
 
 def test_failed_trials_are_recorded_with_their_error(tmp_path: Path) -> None:

@@ -109,16 +109,16 @@ def _table(study: Study, objectives: Sequence[str]) -> str:
     trials = study.get_trials(deepcopy=False)
     best = {trial.number for trial in study.best_trials}
     names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    heading = "".join(f"<th>{escape(name)}</th>" for name in ("trial", "state", *objectives, *names, "error"))
-    rows = []
+    errors = ["error"] if any(ERROR in trial.user_attrs for trial in trials) else []
+    rows = ["".join(f"<th>{escape(name)}</th>" for name in ("trial", "state", *objectives, *names, *errors))]
+    marks = [""]
     for trial in trials:
         figures = trial.values if trial.values and len(trial.values) == len(objectives) else [None] * len(objectives)
         cells = [trial.number, _STATES[trial.state], *figures, *(trial.params.get(name) for name in names)]
         shown = "".join(f"<td>{escape(_text(cell))}</td>" for cell in cells)
-        error = escape(str(trial.user_attrs.get(ERROR, "")))
-        mark = ' class="best"' if trial.number in best else ""
-        rows.append(f'<tr{mark}>{shown}<td class="error">{error}</td></tr>')
-    return f"<table>\n<tr>{heading}</tr>\n" + "\n".join(rows) + "\n</table>"
+        rows.append(shown + "".join(f'<td class="{e}">{escape(trial.user_attrs.get(ERROR, ""))}</td>' for e in errors))
+        marks.append(' class="best"' if trial.number in best else "")
+    return "<table>\n" + "\n".join(f"<tr{m}>{row}</tr>" for m, row in zip(marks, rows, strict=True)) + "\n</table>"
 
 
 def _text(value: object) -> str:

@@ -81,7 +81,8 @@ class Supervisor:
         trial.set_user_attr(_MACHINE, _THIS_MACHINE)
         trial.set_user_attr(_PROCESS, os.getpid())
         values = begin(self.study, self.sweep, trial)
-        logger.info("trial %d: %s", trial.number, ", ".join(f"{key}={_text(value)}" for key, value in values.items()))
+        shown = ", ".join(f"{key}={_text(value)}" for key, value in values.items())
+        logger.info("trial %d, in %s: %s", trial.number, one.folder, shown)
         try:
             one.start(values, self.prepare)
         except (Phys4DError, OSError) as error:

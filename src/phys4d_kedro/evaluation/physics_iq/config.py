@@ -43,8 +43,8 @@ class PhysicsIqConfig(BaseModel):
     def _check(self) -> "PhysicsIqConfig":
         if self.jobs == 0 or self.jobs < -1:
             raise ValueError(f"jobs must be -1 (one a processor) or at least 1, not {self.jobs}")
-        folders = [Path(name).resolve() for name in self.generated_dir if isinstance(self.generated_dir, tuple)]
-        if len(set(folders)) != len(folders):
+        folders = self.generated_dir if isinstance(self.generated_dir, tuple) else (self.generated_dir,)
+        if len({Path(name).resolve() for name in folders}) != len(folders):
             raise ValueError("generated_dir names a folder twice, which would count it as two seeds")
         return self
 
