@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from phys4d_kedro.evaluation.simiq.frozen import load_version
+
 # Pixels of a token's edge, and the frames that fit, by the models' published configurations.
 ENVIRONMENTS = {"wan22-5b": (32, (4, 1)), "cogvideox-5b": (16, (8, 1)), "opensora-v12": (16, (17, 0))}
 CODE = """
 import json, sys
 from pathlib import Path
+from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
@@ -22,16 +25,26 @@ for environment in sys.argv[1:]:
     context = KedroSession.create(env=environment).load_context()
     catalog = context.catalog  # made anew each time
     datasets = {name: catalog.get(name) for name in list(catalog)}
+    nano = [pipelines[name] for name in ("backbone", "depth_estimator", "gallery", "recording")]
     models = {key: value for key, value in context.params.items() if hasattr(value, "model_dump")}
-    paths = {name: str(dataset._describe().get("filepath")) for name, dataset in datasets.items()}
+    described = {name: dataset._describe() for name, dataset in datasets.items()}
+    paths = {name: str(facts.get("filepath") or facts.get("path") or "") for name, facts in described.items()}
+    paths = {name: path for name, path in paths.items() if path}
     found[environment] = {
         "backbone": [type(datasets["backbone"]).__name__, *datasets["backbone"]._describe().values()],
         "clip": dict(context.config_loader["globals"]["clip"]),
         "parameters": {key: model.model_dump(mode="json") for key, model in models.items()},
         "paths": paths,
+        "caches": [name for name, dataset in datasets.items() if type(dataset).__name__ == "LatentCacheDataset"],
+        "nano": [name for pipeline in nano for name in pipeline.all_outputs()],
     }
 print(json.dumps(found))
 """
+
+
+def folder_of(environment: str) -> str:
+    """What its folders are called, beside those of the default run."""
+    return environment.replace("-", "_")
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +79,26 @@ class TestEnvironment:
         assert pixels / parameters["pretrain"]["dpt_head"]["cells"] == 8
         assert parameters["pretrain"]["checkpoint_dir"] != found["base"]["parameters"]["pretrain"]["checkpoint_dir"]
 
-    def test_its_models_and_clips_replace_no_others(self, found: dict[str, Any], environment: str) -> None:
-        own = found[environment]["paths"]
-        others = {name: {found[other]["paths"][name] for other in found if other != environment} for name in own}
-        for name in ("simulated_clips_train", "labeled_clips", "heads", "pretrain_history", "evaluation_metrics"):
-            assert own[name] not in others[name], name
+    def test_what_it_makes_lies_in_folders_of_its_own(self, found: dict[str, Any], environment: str) -> None:
+        """But what is keyed by content, and what no pipeline of a large model makes."""
+        own = found[environment]
+        elsewhere = {name for name, path in own["paths"].items() if f"/{folder_of(environment)}/" not in path}
+        assert elsewhere <= {*own["caches"], *own["nano"]}
+        assert not {"heads", "simiq_worlds", "comparison_videos", "labeled_clips_quality"} & elsewhere
+        parameters = own["parameters"]
+        videos = parameters["physics_iq"]["generated_dir"]
+        assert videos == parameters["physics_iq_generation"]["generated_dir"]
+        assert all(f"/{folder_of(environment)}/" in path for path in (videos, parameters["physics_iq"]["output"]))
+
+    def test_its_simiq_is_of_its_size_and_of_the_scenarios_of_nano_1(
+        self, found: dict[str, Any], environment: str
+    ) -> None:
+        own = found[environment]
+        version = load_version(own["parameters"]["simiq"]["version"])
+        assert version.model_dump(include={"height", "width", "frames", "fps"}) == own["clip"]
+        names = [scenario.name for scenario in version.scenarios]
+        assert names == [scenario.name for scenario in load_version("nano-1").scenarios]
+        assert own["parameters"]["simiq"]["sampling"] == own["parameters"]["generation"]["sampling"]
 
 
 def test_the_default_is_small_and_exact(found: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The report of small inputs: complete, self-contained, and shown by a browser without complaint."""
 
+import base64
 import html
 import json
 import re
@@ -228,7 +229,9 @@ FINISH = """<script>
   press("ArrowRight"); press("ArrowRight"); press("ArrowLeft");
   const stepped = slider.value;
   const panels = [...players[0].querySelectorAll(".panel")];
-  const painted = panels.every((panel) => getComputedStyle(panel).backgroundImage.startsWith('url("blob:'));
+  const picture = new Image(), style = getComputedStyle(panels[0]).backgroundImage;
+  picture.src = style.slice(5, -2);
+  const same = panels.every((panel) => getComputedStyle(panel).backgroundImage === style);
   const together = new Set(panels.map((panel) => getComputedStyle(panel).backgroundPositionY)).size;
   press(" ");
   setInterval(() => seen.add(slider.value), 20);
@@ -242,7 +245,8 @@ FINISH = """<script>
     const wide = fixed.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.className);
     parent.postMessage(JSON.stringify({
       drawn: [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg")).length,
-      stepped, painted, together, frames, first, second: shown(), wide, inner: innerWidth,
+      stepped, same, painted: [picture.naturalWidth, picture.naturalHeight],
+      together, frames, first, second: shown(), wide, inner: innerWidth,
       scroll: document.documentElement.scrollWidth - innerWidth, errors }), "*");
   }, 2500);
 </script>"""
@@ -260,7 +264,9 @@ FRAME = """<body style="margin: 0"><iframe src="{page}" style="width: {width}px;
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_browser_shows_the_page_without_errors(page: str, folder: Path, scheme: str, width: int) -> None:
     inner = folder / f"{scheme}_page.html"
-    inner.write_text(page.replace("<head>", "<head>" + PROBE).replace("</body>", FINISH + "</body>"))
+    large = re.sub(r"(?<=data-sprite=\"data:image/png;base64,)[^\"]+", enlarged, page, count=1)
+    assert len(large) - len(page) > 3e6
+    inner.write_text(large.replace("<head>", "<head>" + PROBE).replace("</body>", FINISH + "</body>"))
     file = folder / f"{scheme}.html"
     file.write_text(FRAME.format(page=inner.name, width=width))
     state = probe(file, folder, scheme)
@@ -268,12 +274,18 @@ def test_browser_shows_the_page_without_errors(page: str, folder: Path, scheme: 
     assert state["inner"] == width
     assert state["drawn"] == len(FIGURES) + len(EARLIER_FIGURES)
     assert state["stepped"] == "1"  # two steps on and one back
-    assert state["painted"]
+    assert state["same"]
+    assert state["painted"] == [9 * 16, 4 * 16]  # a sprite of 3 MB is shown
     assert state["together"] == 1  # all panels show the same frame
     assert state["frames"] == 4  # the clip is playing
     assert (state["first"], state["second"]) == ([True, False], [False, True])
     assert state["wide"] == []  # nothing sticks out but what scrolls by itself
     assert state["scroll"] <= 0
+
+
+def enlarged(picture: re.Match[str]) -> str:
+    """A picture in base64 with 3 MB behind its end, which is shown as before."""
+    return base64.b64encode(base64.b64decode(picture[0]) + bytes(3 * 2**20)).decode()
 
 
 def probe(file: Path, folder: Path, scheme: str) -> dict[str, Any]:

@@ -3,18 +3,15 @@
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import islice
 from typing import Literal, TypeVar, get_args
 
 from phys4d_kedro.clips.clip import Clip
+from phys4d_kedro.clips.on_ray import map_on_ray
 from phys4d_kedro.errors import ConfigurationError
 
 Backend = Literal["loky", "ray"]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-# Tasks a processor that a cluster is given at once; their results lie in memory until all of them are there.
-_CLUSTER_TASKS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +61,7 @@ def map_in_order(
     import joblib
 
     if backend == "ray":
-        yield from _on_ray(function, tasks, jobs, together)
+        yield from map_on_ray(function, tasks, jobs=jobs, together=together)
     elif jobs == 1:
         yield from map(function, tasks)
     else:
@@ -83,20 +80,3 @@ def _until_failure(tasks: Iterable[Task], failures: list[Exception]) -> Iterator
         yield from tasks
     except Exception as error:
         failures.append(error)
-
-
-def _on_ray(function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, together: int) -> Iterator[Result]:
-    """By the processors of the cluster that RAY_ADDRESS names (none: of this machine), a batch at a time: joblib's Ray
-    backend hands out no results before all are there."""
-    import joblib
-    import ray
-    from ray.util.joblib import register_ray
-
-    register_ray()
-    if not ray.is_initialized():
-        ray.init()
-    processors = jobs if jobs > 0 else int(ray.cluster_resources()["CPU"])
-    remaining = iter(tasks)
-    with joblib.Parallel(n_jobs=processors, batch_size=together, backend="ray") as parallel:
-        while batch := list(islice(remaining, _CLUSTER_TASKS * processors)):
-            yield from parallel(joblib.delayed(function)(task) for task in batch)

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.evaluation.physics_iq.evaluate import evaluate
 from phys4d_kedro.evaluation.physics_iq.report import summarise
-from phys4d_kedro.evaluation.physics_iq.submission import write_submission
+from phys4d_kedro.evaluation.physics_iq.submission import names_in_folder, write_submission
 from tests.evaluation.physics_iq import reference
 from tests.evaluation.physics_iq.official_set import VIEWS, Configure, OfficialSet
 
@@ -51,6 +52,40 @@ def test_folder(official: OfficialSet, configure: Configure, tmp_path: Path, vid
         assert (folder / "seed_1" / name).is_symlink() == (videos == "links")
         assert (folder / "seed_1" / name).read_bytes() == misnamed.read_bytes()
     assert not list(folder.rglob("*.part"))
+
+
+def test_folders_of_one_name_are_kept_apart(official: OfficialSet, configure: Configure, tmp_path: Path) -> None:
+    for seed, name in enumerate(("a/videos", "b/videos")):
+        official.generate(name, seed=seed)
+    folders = (str(official.generated / "a/videos"), str(official.generated / "b/videos"))
+    folder = tmp_path / "submission"
+    config = configure(generated_dir=folders, submission_dir=str(folder), submission_videos="copies")
+    evaluation = evaluate(config)
+    write_submission(evaluation, summarise(evaluation, config), config)
+    tables = [(folder / f"{name}_videos.csv").read_text() for name in "ab"]
+    assert tables[0] != tables[1]
+    video = official.name("ball-falls", VIEWS[0])
+    for name in "ab":
+        taken = (folder / f"{name}_videos" / video).read_bytes()
+        assert taken == (official.generated / name / "videos" / video).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("runs", "names"),
+    [
+        (["/x/a", "/x/b"], ["a", "b"]),
+        (["/x/a/v", "/x/b/v", "/x/c"], ["a_v", "b_v", "x_c"]),
+        (["v", "/v"], ["v", "_v"]),
+        (["/x/scenarios"], ["x_scenarios"]),  # scenarios.csv is taken
+    ],
+)
+def test_names_are_as_short_as_tell_apart(runs: list[str], names: list[str]) -> None:
+    assert list(names_in_folder(runs).values()) == names
+
+
+def test_names_that_stay_alike_are_an_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"a/b_c, a_b/c.*rename one"):
+        names_in_folder(["a/b_c", "a_b/c", "c"])
 
 
 def test_official_tables_score_the_same(official: OfficialSet, configure: Configure, tmp_path: Path) -> None:

@@ -9,23 +9,13 @@ from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.evaluation.simiq.frozen import (
-    FrozenList,
     first_takes,
+    freeze,
     load_version,
     second_take,
     simiq_source,
 )
-from phys4d_kedro.simulation.generate import ClipKey, draw_simulation
 from tests.evaluation.simiq.squares import clip_of, frozen_list, square
-
-
-def freeze(listed: FrozenList) -> FrozenList:
-    """The list with the configurations that are drawn today."""
-    scenarios = []
-    for scenario in listed.scenarios:
-        drawn = draw_simulation(listed.simulation(scenario), ClipKey("heldout", scenario.index, 0, 0)).draw
-        scenarios.append(scenario.model_copy(update={"configuration": drawn.configuration_hash()[:12]}))
-    return listed.model_copy(update={"scenarios": tuple(scenarios)})
 
 
 @pytest.mark.parametrize(("version", "views"), [("nano-1", 3), ("nano-short-1", 2)])

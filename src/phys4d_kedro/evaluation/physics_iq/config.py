@@ -1,6 +1,7 @@
 """Parameters of Physics-IQ: scoring a folder of videos, and generating one."""
 
 import math
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -42,7 +43,8 @@ class PhysicsIqConfig(BaseModel):
     def _check(self) -> "PhysicsIqConfig":
         if self.jobs == 0 or self.jobs < -1:
             raise ValueError(f"jobs must be -1 (one a processor) or at least 1, not {self.jobs}")
-        if isinstance(self.generated_dir, tuple) and len(set(self.generated_dir)) != len(self.generated_dir):
+        folders = self.generated_dir if isinstance(self.generated_dir, tuple) else (self.generated_dir,)
+        if len({Path(name).resolve() for name in folders}) != len(folders):
             raise ValueError("generated_dir names a folder twice, which would count it as two seeds")
         return self
 

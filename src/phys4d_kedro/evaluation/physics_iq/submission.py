@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from phys4d_kedro.clips.files import open_root, written_whole
+from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.evaluation.physics_iq.config import PhysicsIqConfig
 from phys4d_kedro.evaluation.physics_iq.evaluate import Evaluation
 from phys4d_kedro.evaluation.physics_iq.layout import PERSPECTIVES
@@ -23,6 +24,8 @@ _OFFICIAL = {
     "weighted_spatial_iou": ("weighted_spatial_iou_v1", "variance_weighted_spatial"),
 }
 
+_SCENARIOS = "scenarios"
+
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a file whole. Raises StorageFullError."""
@@ -30,18 +33,37 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def write_submission(evaluation: Evaluation, results: dict[str, Any], config: PhysicsIqConfig) -> None:
-    """Write README.md, results.json, scenarios.csv, <seed>.csv in the official evaluator's form, and <seed>/ videos."""
+    """Write README.md, results.json, scenarios.csv, <seed>.csv in the official evaluator's form, and <seed>/ videos.
+
+    Raises:
+        ConfigurationError: the seeds' folders cannot be told apart by name.
+        StorageFullError: the disk is full.
+    """
     assert config.submission_dir is not None
     folder = Path(config.submission_dir)
     write_json(folder / "results.json", results)
-    _write(folder / "scenarios.csv", scenario_table(evaluation).to_csv(index=False))
+    _write(folder / f"{_SCENARIOS}.csv", scenario_table(evaluation).to_csv(index=False))
     _write(folder / "README.md", card(results, config))
+    names = names_in_folder(list(evaluation.records))
     for run, records in evaluation.records.items():
-        name = Path(run).name
+        name = names[run]
         _write(folder / f"{name}.csv", official_table(records).to_csv(index=False))
         if config.submission_videos != "none":
             taken = {record.view.name: evaluation.files[run][record.view.name] for record in records}
             _place(taken, folder / name, link=config.submission_videos == "links")
+
+
+def names_in_folder(runs: list[str]) -> dict[str, str]:
+    """What the seeds' table and videos are called: the folder's name, after those above it if others have that name."""
+    paths = [Path(run) for run in runs]
+    for parts in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["_".join(path.parts[-parts:]).replace("/", "") for path in paths]
+        if len(set(names)) == len(names) and _SCENARIOS not in names:
+            return dict(zip(runs, names, strict=True))
+    raise ConfigurationError(
+        f"physics_iq.generated_dir: {', '.join(runs)} cannot be told apart by name in the folder of a submission; "
+        f"rename one, or link to it by another name"
+    )
 
 
 def scenario_table(evaluation: Evaluation) -> pd.DataFrame:

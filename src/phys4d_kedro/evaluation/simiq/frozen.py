@@ -92,6 +92,21 @@ def load_version(name: str) -> FrozenList:
     return found
 
 
+def freeze(listed: FrozenList) -> FrozenList:
+    """The list with the configurations that the simulator draws today, for a new version's file.
+
+    Raises:
+        ConfigurationError: a scene is unknown, or none of its configurations can be simulated for that long.
+    """
+    from phys4d_kedro.simulation.generate import ClipKey, draw_simulation
+
+    scenarios = []
+    for scenario in listed.scenarios:
+        drawn = draw_simulation(listed.simulation(scenario), ClipKey(_SPLIT, scenario.index, 0, 0)).draw
+        scenarios.append(scenario.model_copy(update={"configuration": drawn.configuration_hash()[:12]}))
+    return listed.model_copy(update={"scenarios": tuple(scenarios)})
+
+
 def simiq_source(frozen: FrozenList) -> ClipSource:
     """The clips of a version, yet to be simulated: takes change fastest, then views, then scenarios.
 
