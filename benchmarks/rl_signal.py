@@ -1,7 +1,7 @@
 """How much of stage 3's gradient is signal: why an iteration needs many groups of worlds.
 
     python benchmarks/rl_signal.py                     # after kedro run --env=full: models, clips, latents of a run
-    python benchmarks/rl_signal.py --model <stage>/seed_0 --backbone <folder> --clips <clips> --groups 20
+    python benchmarks/rl_signal.py --model <stage>/seed_0 --backbone <folder> --clips <clips>
 
 Worlds are rolled out in groups, each from one first frame; a group's gradient is the mean of its advantages times the
 gradients of its log-probabilities, of the adapter's B matrices (those of A are 0 at first). What the groups' gradients
@@ -14,6 +14,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--backbone", default=str(ROOT / "data/06_models/backbone"))
     parser.add_argument("--model", type=Path, default=ROOT / "data/06_models/sft/seed_0")
     parser.add_argument("--clips", default=str(ROOT / "data/02_intermediate/simulated_clips_train"))
-    parser.add_argument("--groups", type=int, default=20)
+    parser.add_argument("--groups", type=int, default=24)
     options = parser.parse_args()
     config = RlConfig.model_validate(parameters("rl"))
     model = WorldModel.load(options.backbone, options.model, noise_level=config.noise_level)
@@ -56,11 +57,8 @@ def main() -> None:
         judged = [index for index in range(len(chosen)) if events.can_be_judged(index)][: options.groups]
         worlds = [rolled_out(events, index, model, config) for index in tqdm(judged, unit="group")]
     gradients = torch.stack([one for one, _ in worlds])  # groups, worlds, steps, parameters
-    result = {
-        "worlds_a_group": config.group,
-        "steps": config.steps,
-        "terms": {term: signal(gradients, torch.tensor([figures[term] for _, figures in worlds])) for term in TERMS},
-    }
+    terms = {term: signal(gradients, torch.tensor([figures[term] for _, figures in worlds])) for term in TERMS}
+    result = {"worlds_a_group": config.group, "steps": config.steps, "terms": terms}
     (ROOT / "benchmarks/results/rl_signal.json").write_text(json.dumps(result, indent=2) + "\n")
     head = [
         "advantages of",
@@ -70,7 +68,7 @@ def main() -> None:
     ]
     lines = [
         [term, f"{row['spread']:.3f}", *(f"{share:.4f} ± {error:.4f}" for share, error in row["shares"])]
-        for term, row in result["terms"].items()
+        for term, row in terms.items()
     ]
     print(f"{len(judged)} groups of {config.group}\n\n{markdown(head, lines)}")
 
@@ -83,12 +81,11 @@ def rolled_out(
     weights = [weight for name, weight in backbone.transformer.named_parameters() if "lora_B" in name]
     seeds = [seed_of(events, index, 0, member) for member in range(config.group)]
     condition = events.condition(index).rows([0] * config.group)
-    sampling = {"noise": config.noise, "guidance": 1.0}
+    sampling: dict[str, Any] = {"noise": config.noise, "guidance": 1.0}
     run = rollout(
         backbone,
         condition,
-        **events.size(index),
-        **sampling,
+        **(sampling | events.size(index)),
         steps=config.steps,
         stochastic=range(config.trained_steps),
         seeds=seeds,
@@ -98,7 +95,9 @@ def rolled_out(
     for member in range(config.group):
         own = slice(member, member + 1)
         for step in run.steps:
-            taken = {key: getattr(step, key)[own] for key in ("latents", "next_latents", "level", "next_level")}
+            taken: dict[str, Any] = {
+                key: getattr(step, key)[own] for key in ("latents", "next_latents", "level", "next_level")
+            }
             log_prob = replay(backbone, condition.rows([member]), **taken, **sampling, away=None)[0]
             gradients.append(torch.cat([part.flatten() for part in torch.autograd.grad(log_prob.sum(), weights)]))
     # Log-probabilities are means over latents: as sums, so that half precision holds their gradients.
@@ -106,7 +105,7 @@ def rolled_out(
     return stacked, {term: [row[term] for row in rows] for term in TERMS}
 
 
-def signal(gradients: torch.Tensor, rewards: torch.Tensor) -> dict[str, object]:
+def signal(gradients: torch.Tensor, rewards: torch.Tensor) -> dict[str, Any]:
     """Spread of rewards (G, M) within groups; share and its standard error of each step, and of their sum."""
     advantages = group_advantages(rewards).advantages
     shares = []

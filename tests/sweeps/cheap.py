@@ -62,6 +62,11 @@ def exists(process: int) -> bool:
         return False
 
 
-if __name__ == "__main__":  # a supervisor to kill
-    folder = Path(sys.argv[1])
-    supervisor(sweep({"x": X, "mode": {"kind": "categorical", "choices": ["waiting"]}}), folder).run(trials=4, jobs=2)
+# Four combinations, whose trials end once the file `go` is there.
+WAITING = sweep(
+    {"x": {**X, "high": 3, "step": 1}, "mode": {"kind": "categorical", "choices": ["waiting"]}},
+    sampler={"kind": "grid"},
+)
+
+if __name__ == "__main__":
+    supervisor(WAITING, Path(sys.argv[1])).run(trials=4, jobs=2)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,25 @@ PRUNER = {"watch": "loss", "startup_trials": 1, "warmup_validations": 1}
 TRAINED = {"mode": {"kind": "categorical", "choices": ["trained"]}}
 
 
-def train(folder: Path, rate: float) -> None:
+def train(folder: str, rate: float) -> None:
     """`fit` of a weight that moves by `rate` a step, to a goal that is a tenth away after ten steps of 0.01."""
     from phys4d_kedro.training.config import LoopConfig
     from tests.training.tasks import Slide, run
 
     config = LoopConfig(
-        steps=10, batch_size=1, learning_rate=rate, decay_share=0, validate_every=2, trackers=(), log_every=5, seed=0
+        steps=10,
+        batch_size=2,
+        micro_batch_size=1,
+        learning_rate=rate,
+        decay_share=0,
+        validate_every=2,
+        trackers=(),
+        log_every=5,
+        seed=0,
     )
-    result = run(Slide(goal=0.1), folder / "training", config)
+    result = run(Slide(goal=0.1), Path(folder) / "training", config)
     figures = {"score": {"distance": float(result.validations["validation_loss"].iloc[-1])}}
-    (folder / "metrics.json").write_text(json.dumps(figures))
+    Path(folder, "metrics.json").write_text(json.dumps(figures))
 
 
 def prepare_training(folder: Path, values: Values) -> tuple[list[str], dict[str, str]]:
@@ -51,6 +60,32 @@ def test_a_training_is_ended_by_its_validations(tmp_path: Path) -> None:
     assert bad.intermediate_values[1] == pytest.approx(0.09, rel=1e-3)
     assert not (tmp_path / "trials" / "trial_0001" / "metrics.json").exists()
     assert unfinished(study) == []
+
+
+@pytest.mark.slow
+def test_all_processes_of_a_training_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one of them asks, and the error is the same as from one process."""
+    from phys4d_kedro.training.launch import Job, launch
+    from phys4d_kedro.training.launch_config import LaunchConfig
+
+    folder, ended = tmp_path / "validations", threading.Event()
+    monkeypatch.setenv(trial_files.FOLDER_VARIABLE, str(folder))
+
+    def answer() -> None:
+        while not ended.wait(0.05):
+            for number, _ in trial_files.unanswered(folder):
+                trial_files.answer(folder, number, worth_it=number < 2)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    job = Job("tests.sweeps.test_pruning:train", {"folder": str(tmp_path), "rate": 0.01})
+    try:
+        with pytest.raises(trial_files.TrialPrunedError, match="test: ended by its sweep after step 4"):
+            launch(job, LaunchConfig(processes=2))
+    finally:
+        ended.set()
+        thread.join()
+    assert len(list(folder.glob("*.json"))) == 3
 
 
 def test_an_error_after_the_request_to_stop_is_an_error(tmp_path: Path) -> None:
@@ -85,4 +120,4 @@ def test_a_training_goes_on_without_sweep_or_answer(tmp_path: Path, monkeypatch:
 
 
 if __name__ == "__main__":
-    train(Path(sys.argv[1]), float(sys.argv[2]))
+    train(sys.argv[1], float(sys.argv[2]))

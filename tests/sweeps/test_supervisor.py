@@ -15,11 +15,16 @@ from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.sweeps import running
 from phys4d_kedro.sweeps import supervisor as supervising
 from phys4d_kedro.sweeps.studies import ERROR, counted, give_up
-from tests.sweeps.cheap import HEIGHT, ROOT, X, exists, states, study_of, supervisor, sweep, unfinished
+from tests.sweeps.cheap import HEIGHT, ROOT, WAITING, X, exists, states, study_of, supervisor, sweep, unfinished
 
 
 def modes(*names: str) -> dict[str, object]:
     return {"mode": {"kind": "categorical", "choices": list(names)}}
+
+
+def started(folder: Path) -> subprocess.Popen[bytes]:
+    """A supervisor of two jobs in a process of its own."""
+    return subprocess.Popen([sys.executable, "-m", "tests.sweeps.cheap", str(folder)], cwd=ROOT)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -48,14 +53,14 @@ def test_eight_trials_with_two_jobs_survive_the_kill_of_a_worker(tmp_path: Path,
 
 def test_a_killed_supervisor_leaves_nothing_behind_and_is_resumed(tmp_path: Path) -> None:
     """Another that runs meanwhile would wait for its trials; here it is gone, so they are made again at once."""
-    killed = subprocess.Popen([sys.executable, "-m", "tests.sweeps.cheap", str(tmp_path)], cwd=ROOT)
+    killed = started(tmp_path)
     files = [tmp_path / "trials" / f"trial_{number:04d}" / "process" for number in range(2)]
     wait_for(lambda: all(file.exists() and file.read_text() for file in files))
     killed.kill()
     killed.wait()
     for file in files:
         wait_for(lambda file=file: not exists(int(file.read_text())))  # type: ignore[misc]
-    one = supervisor(sweep({"x": X, **modes("waiting")}), tmp_path)
+    one = supervisor(WAITING, tmp_path)
     assert unfinished(one.study) == [0, 1]
     (tmp_path / "trials" / "go").touch()
     one.run(trials=4, jobs=2)
@@ -64,6 +69,19 @@ def test_a_killed_supervisor_leaves_nothing_behind_and_is_resumed(tmp_path: Path
     first, again = one.study.trials[:2], one.study.trials[2:4]
     assert [trial.user_attrs[ERROR] for trial in first] == ["its sweep was killed"] * 2
     assert [trial.params for trial in first] == [trial.params for trial in again]
+
+
+def test_two_supervisors_share_a_study(tmp_path: Path) -> None:
+    """Each combination of the grid is made once, and both end when all are made."""
+    both = [started(tmp_path) for _ in range(2)]
+    wait_for(lambda: len(list(tmp_path.glob("trials/*/process"))) == 4)
+    (tmp_path / "trials" / "go").touch()
+    assert [process.wait(60) for process in both] == [0, 0]
+    study = study_of(WAITING, tmp_path)
+    assert sorted(trial.params["x"] for trial in study.trials) == [0, 1, 2, 3]
+    assert states(study) == {"COMPLETE": 4}
+    makers = [trial.user_attrs["process"] for trial in study.trials]
+    assert sorted(makers) == sorted(2 * [process.pid for process in both])
 
 
 def test_an_interrupted_supervisor_queues_its_trials(tmp_path: Path) -> None:
