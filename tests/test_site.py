@@ -121,7 +121,8 @@ class TestSmall:
         picture = base64.b64encode(b"picture").decode()
         source.cells[0].outputs = [nbformat.v4.new_output("display_data", {"image/png": picture})]
         nbformat.write(source, tmp_path / "notebooks/executed/look.ipynb")
-        self.write(tmp_path, "../README.md", "../notebooks/look.ipynb", "../data", "../src/phys4d_kedro/clips/clip.py")
+        linked = ("../notebooks", "../notebooks/look.ipynb", "../data", "../src/phys4d_kedro/clips/clip.py")
+        self.write(tmp_path, "../README.md", *linked)
         return tmp_path
 
     def write(self, project: Path, listed: str, *mentioned: str) -> None:
@@ -135,6 +136,7 @@ class TestSmall:
         expected = {
             "project/index.html",
             "notebooks/look.html",
+            "files/notebooks/contents.html",
             "files/data/contents.html",
             "api/clips.html#phys4d_kedro.clips.clip",
         }

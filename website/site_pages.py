@@ -63,7 +63,7 @@ def _markdown(path: str) -> str:
     """What a file or folder of the repository has to say."""
     file = ROOT / path
     if file.is_dir():
-        names = sorted(entry.name for entry in file.iterdir() if not entry.name.startswith("."))
+        names = sorted(entry.name for entry in file.iterdir() if entry.is_file() and not entry.name.startswith("."))
         shown = [f"- [{name}]({path.rpartition('/')[2]}/{name})" for name in names]
         return f"# {path}\n\n" + "\n".join(shown) + "\n"
     return notebook_page(path) if file.suffix == ".ipynb" else file.read_text()
