@@ -108,4 +108,5 @@ def test_parameters_of_the_project_are_those_of_the_node() -> None:
     settings = check_parameters(parameters, {"rl": wanted}, ParameterFiles())["rl"]
     assert settings.loop.validate_every is not None
     # The judges' parting can only be seen over a window of validations.
-    assert settings.loop.steps // settings.loop.validate_every >= settings.reward.divergence.window
+    validations = 1 + settings.loop.steps // settings.loop.validate_every  # the first before training
+    assert validations >= settings.reward.divergence.window
