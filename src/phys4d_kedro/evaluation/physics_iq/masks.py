@@ -24,6 +24,7 @@ _CHANGE = 10  # grey levels
 _KERNEL = 5  # pixels, of blur and morphology
 _HALF = 127  # a mask is set above this
 _STRIP = 128  # rows
+_REACH = 4 * (_KERNEL // 2)  # pixels that opening and closing look at
 _BLACK, _WHITE = 16, 235  # of the luminance that videos hold
 
 
@@ -36,26 +37,32 @@ class MotionMasks:
 
     def __init__(self) -> None:
         self._background: NDArray[np.float64] | None = None
+        self._changed = np.empty((0, 0), np.uint8)
 
     def __call__(self, frame: Image) -> Image:
-        import cv2
-
         height, width = frame.shape[:2]
         mask = np.zeros((height, width), np.uint8)
-        is_first = self._background is None
-        if self._background is None:
-            self._background = np.empty((height, width))
         # Strip by strip, so that what one step leaves is still in the processor's cache for the next.
-        for top in range(0, height, _STRIP):
-            rows = slice(top, min(top + _STRIP, height))
-            grey, background = _blurred_grey(frame, rows), self._background[rows]
-            if is_first:
-                background[:] = grey
-                continue
-            cv2.accumulateWeighted(grey, background, _RATE)
-            change = cv2.absdiff(grey, cv2.convertScaleAbs(background))
-            cv2.threshold(change, _CHANGE, 255, cv2.THRESH_BINARY, dst=mask[rows])
-        return mask if is_first else open_and_close(mask)
+        strips = [slice(top, min(top + _STRIP, height)) for top in range(0, height, _STRIP)]
+        if self._background is None:
+            self._background, self._changed = np.empty((height, width)), np.empty_like(mask)
+            for rows in strips:
+                self._background[rows] = _blurred_grey(frame, rows)
+            return mask
+        moved = [rows for rows in strips if self._follow(_blurred_grey(frame, rows), self._background[rows], rows)]
+        if moved:
+            part = slice(max(0, moved[0].start - _REACH), moved[-1].stop + _REACH)
+            mask[part] = open_and_close(self._changed[part])
+        return mask
+
+    def _follow(self, grey: Image, background: NDArray[np.float64], rows: slice) -> bool:
+        """Let the background follow, and mark what differs from it; whether anything does."""
+        import cv2
+
+        cv2.accumulateWeighted(grey, background, _RATE)
+        change = cv2.absdiff(grey, cv2.convertScaleAbs(background))
+        cv2.threshold(change, _CHANGE, 255, cv2.THRESH_BINARY, dst=self._changed[rows])
+        return bool(cv2.countNonZero(self._changed[rows]))
 
 
 def _blurred_grey(frame: Image, rows: slice) -> Image:
@@ -181,6 +188,7 @@ def read_grey(file: Path) -> Iterator[Image]:
     Only the luminance is decoded, and stretched by the table that the conversion to RGB comes to: half the time.
     """
     import av
+    import cv2
 
     luminance = np.arange(256)
     levels = np.clip((luminance - _BLACK) * 255 // (_WHITE - _BLACK), 0, 255).astype(np.uint8)
@@ -188,7 +196,7 @@ def read_grey(file: Path) -> Iterator[Image]:
         for frame in container.decode(video=0):
             plane = frame.planes[0]
             rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-            yield levels[rows[:, : plane.width]]
+            yield cv2.LUT(rows[:, : plane.width], levels)
 
 
 def _small(mask: Image, size: Size) -> Mask:
