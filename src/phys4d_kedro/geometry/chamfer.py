@@ -91,7 +91,9 @@ def chamfer_per_frame(
             frames.append(P.new_tensor(torch.nan))
             continue
         to_q, to_p = _nearest_distances(p, q)
-        frames.append(to_q.clamp(max=limit).mean() + to_p.clamp(max=limit).mean())
+        if limit < math.inf:
+            to_q, to_p = to_q.clamp(max=limit), to_p.clamp(max=limit)
+        frames.append((to_q.mean() + to_p.mean()).to(P))
     return torch.stack(frames)
 
 
@@ -135,7 +137,10 @@ def _of_all_tracks(
 
 
 def _nearest_distances(p: torch.Tensor, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The distance to the nearest point of the other set, (N,) and (M,), of points (N, 3) and (M, 3)."""
+    """The distance to the nearest point of the other set, (N,) and (M,), of points (N, 3) and (M, 3).
+
+    float64 where a tree says it.
+    """
     if p.device.type == "cpu" and len(p) * len(q) <= _FEW["points"]:
         distance = torch.cdist(p, q, compute_mode=_EXACT)
         return distance.amin(1), distance.amin(0)
@@ -147,7 +152,7 @@ def _nearest_distances(p: torch.Tensor, q: torch.Tensor) -> tuple[torch.Tensor, 
         tree_a, tree_b = (KDTree(points, **_TREE) for points in (a, b))
         (to_q, nearest_p), (to_p, nearest_q) = tree_b.query(a, workers=threads), tree_a.query(b, workers=threads)
         if not (torch.is_grad_enabled() and (p.requires_grad or q.requires_grad)):
-            return torch.from_numpy(to_q).to(p), torch.from_numpy(to_p).to(q)
+            return torch.from_numpy(to_q), torch.from_numpy(to_p)
         of_p, of_q = torch.as_tensor(nearest_p), torch.as_tensor(nearest_q)
     else:
         of_p, of_q = _nearest_points(p.detach(), q.detach())
