@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
 from phys4d_kedro.errors import ConfigurationError
 from phys4d_kedro.evaluation.physics_iq.problems import Problem
 
@@ -208,6 +206,8 @@ def match_videos(run: Run, views: Sequence[View]) -> tuple[dict[str, Path], list
 
 
 def _views_of_descriptions(file: Path) -> tuple[View, ...]:
+    import pandas as pd
+
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
     if missing := sorted(_COLUMNS - set(table.columns)):
         raise ConfigurationError(f"{file} lacks the columns {', '.join(missing)}; take the data set's own")

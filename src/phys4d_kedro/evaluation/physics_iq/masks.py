@@ -185,18 +185,19 @@ class PackedMasks:
 def read_grey(file: Path) -> Iterator[Image]:
     """Frames (H, W) of a video that was written in grey, as OpenCV reads each of their three equal channels.
 
-    Only the luminance is decoded, and stretched by the table that the conversion to RGB comes to: half the time.
+    Only the luminance is decoded, and stretched as the conversion to RGB does, to floor(255 (Y - 16) / 219): less than
+    half the time.
     """
     import av
     import cv2
 
-    luminance = np.arange(256)
-    levels = np.clip((luminance - _BLACK) * 255 // (_WHITE - _BLACK), 0, 255).astype(np.uint8)
     with av.open(str(file)) as container:
         for frame in container.decode(video=0):
             plane = frame.planes[0]
             rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-            yield cv2.LUT(rows[:, : plane.width], levels)
+            grey = cv2.subtract(rows[:, : plane.width], _BLACK)
+            # OpenCV rounds to the nearest: nearly half a level less is the floor.
+            yield cv2.convertScaleAbs(grey, grey, 255 / (_WHITE - _BLACK), -0.499)
 
 
 def _small(mask: Image, size: Size) -> Mask:
