@@ -192,6 +192,7 @@ def read_grey(file: Path) -> Iterator[Image]:
     import cv2
 
     with av.open(str(file)) as container:
+        container.streams.video[0].codec_context.thread_count = 1  # the frames have nothing for a second one
         for frame in container.decode(video=0):
             plane = frame.planes[0]
             rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
