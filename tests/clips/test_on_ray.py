@@ -19,7 +19,6 @@ from phys4d_kedro.perception.config import (
     ConsistencyConfig,
     DepthConfig,
     FlowConfig,
-    NanoDepthConfig,
     PseudoLabelConfig,
 )
 from phys4d_kedro.perception.nano_depth_anything import build_model, save_model
@@ -27,6 +26,7 @@ from phys4d_kedro.perception.pseudo_labels import pseudo_label_source
 from phys4d_kedro.simulation.generate import simulation_source
 from tests.clips.conftest import contents
 from tests.clips.ray_tasks import failing, killed_at, node_of
+from tests.perception.tiny_depth import TINY_DEPTH
 from tests.simulation.conftest import configure_simulation
 
 ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
@@ -34,17 +34,6 @@ ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-TINY = NanoDepthConfig(
-    image_size=32,
-    patch_size=8,
-    hidden_size=16,
-    layers=4,
-    heads=2,
-    neck_sizes=(4, 4, 8, 8),
-    fusion_size=8,
-    head_size=4,
-    max_depth=20,
-)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +57,7 @@ def test_simulated_and_labelled_clips_are_those_of_one_process(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # the depth model is named by a relative path, as in conf/
-    save_model(build_model(TINY, seed=0), Path("model"))
+    save_model(build_model(TINY_DEPTH, seed=0), Path("model"))
     simulated = simulation_source(configure_simulation(scenes=["ball_collide"], train={"clips": 4}), "train")
     write_shards(simulated, "simulated/alone", clips_per_shard=2)
     labels = pseudo_label_source(

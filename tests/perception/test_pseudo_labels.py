@@ -15,12 +15,12 @@ from phys4d_kedro.perception.config import (
     ConsistencyConfig,
     DepthConfig,
     FlowConfig,
-    NanoDepthConfig,
     PseudoLabelConfig,
 )
 from phys4d_kedro.perception.flow import DisFlow
 from phys4d_kedro.perception.nano_depth_anything import build_model, save_model
 from phys4d_kedro.perception.pseudo_labels import Estimators, label_clip, pseudo_label_source
+from tests.perception.tiny_depth import TINY_DEPTH
 
 
 class KnownDepth:
@@ -121,18 +121,7 @@ def test_unusable_input_names_the_clip(textured_clip: Clip) -> None:
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("model")
-    config = NanoDepthConfig(
-        image_size=32,
-        patch_size=8,
-        hidden_size=16,
-        layers=4,
-        heads=2,
-        neck_sizes=(4, 4, 8, 8),
-        fusion_size=8,
-        head_size=4,
-        max_depth=20,
-    )
-    save_model(build_model(config, seed=0), folder)
+    save_model(build_model(TINY_DEPTH, seed=0), folder)
     return str(folder)
 
 

@@ -12,22 +12,12 @@ from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.datasets.clip_shards import ClipShardsDataset
 from phys4d_kedro.errors import DataQualityError
-from phys4d_kedro.perception.config import NanoDepthConfig, PseudoLabelConfig
+from phys4d_kedro.perception.config import PseudoLabelConfig
 from phys4d_kedro.perception.nano_depth_anything import build_model, save_model
 from phys4d_kedro.pipelines.pseudo_labeling import create_pipeline
+from tests.perception.tiny_depth import TINY_DEPTH
 
 CONF = Path(__file__).parents[2] / "conf"
-TINY = NanoDepthConfig(
-    image_size=32,
-    patch_size=8,
-    hidden_size=16,
-    layers=4,
-    heads=2,
-    neck_sizes=(4, 4, 8, 8),
-    fusion_size=8,
-    head_size=4,
-    max_depth=20,
-)
 
 
 def configured(model: Path, **quality: int) -> PseudoLabelConfig:
@@ -58,7 +48,7 @@ def catalog(folder: Path, parameters: PseudoLabelConfig) -> DataCatalog:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    save_model(build_model(TINY, seed=0), tmp_path / "model")
+    save_model(build_model(TINY_DEPTH, seed=0), tmp_path / "model")
     return tmp_path / "model"
 
 

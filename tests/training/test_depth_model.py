@@ -8,24 +8,15 @@ from factories import make_clip
 
 from phys4d_kedro.clips.shards import write_shards
 from phys4d_kedro.clips.store import ClipStore
-from phys4d_kedro.perception.config import AugmentationConfig, NanoDepthConfig, NanoDepthLossConfig
+from phys4d_kedro.perception.config import AugmentationConfig, NanoDepthLossConfig
 from phys4d_kedro.training.config import DepthModelConfig, LoopConfig
 from phys4d_kedro.training.depth_model import train_depth_model
+from tests.perception.tiny_depth import TINY_DEPTH
 
 
 def config(folder: Path) -> DepthModelConfig:
     return DepthModelConfig(
-        model=NanoDepthConfig(
-            image_size=32,
-            patch_size=8,
-            hidden_size=16,
-            layers=4,
-            heads=2,
-            neck_sizes=(4, 4, 8, 8),
-            fusion_size=8,
-            head_size=4,
-            max_depth=20,
-        ),
+        model=TINY_DEPTH,
         loss=NanoDepthLossConfig(
             object_weight=2.0,
             scale_invariant_weight=1.0,

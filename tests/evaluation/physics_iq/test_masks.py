@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from phys4d_kedro.errors import MediaError
 from phys4d_kedro.evaluation.physics_iq.masks import (
     CodecRecorder,
     MemoryRecorder,
@@ -73,6 +74,17 @@ def test_grey_is_what_opencv_reads(tmp_path: Path) -> None:
     found = np.array(list(read_grey(tmp_path / "grey.mp4")))
     for channel in range(3):
         np.testing.assert_array_equal(found, expected[..., channel])
+
+
+def test_masks_that_were_not_written_whole_are_named(tmp_path: Path) -> None:
+    """As on a full disk, where OpenCV's writer says nothing."""
+    recorder = CodecRecorder(tmp_path / "masks.mp4", 30, SMALL)
+    for frame in film(7, 20):
+        recorder.add(frame)
+    masks = recorder.masks()
+    (tmp_path / "masks.mp4").write_bytes((tmp_path / "masks.mp4").read_bytes()[:100])
+    with pytest.raises(MediaError, match=r"masks\.mp4 cannot be read back .*is there room"):
+        list(masks)
 
 
 def test_frames_after_the_scored_ones_do_not_change_masks_before(tmp_path: Path) -> None:

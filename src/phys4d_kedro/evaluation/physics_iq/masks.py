@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phys4d_kedro.errors import ConfigurationError
+from phys4d_kedro.errors import ConfigurationError, MediaError
 from phys4d_kedro.evaluation.physics_iq.videos import Image, read_frames
 
 Mask = NDArray[np.bool_]
@@ -187,18 +187,26 @@ def read_grey(file: Path) -> Iterator[Image]:
 
     Only the luminance is decoded, and stretched as the conversion to RGB does, to floor(255 (Y - 16) / 219): less than
     half the time.
+
+    Raises:
+        MediaError: the file is no video, or damaged.
     """
     import av
     import cv2
 
-    with av.open(str(file)) as container:
-        container.streams.video[0].codec_context.thread_count = 1  # the frames have nothing for a second one
-        for frame in container.decode(video=0):
-            plane = frame.planes[0]
-            rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-            grey = cv2.subtract(rows[:, : plane.width], _BLACK)
-            # OpenCV rounds to the nearest: nearly half a level less is the floor.
-            yield cv2.convertScaleAbs(grey, grey, 255 / (_WHITE - _BLACK), -0.499)
+    try:
+        with av.open(str(file)) as container:
+            container.streams.video[0].codec_context.thread_count = 1  # the frames have nothing for a second one
+            for frame in container.decode(video=0):
+                plane = frame.planes[0]
+                rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+                grey = cv2.subtract(rows[:, : plane.width], _BLACK)
+                # OpenCV rounds to the nearest: nearly half a level less is the floor.
+                yield cv2.convertScaleAbs(grey, grey, 255 / (_WHITE - _BLACK), -0.499)
+    except av.FFmpegError as error:
+        raise MediaError(
+            f"the masks that were written to {file} cannot be read back ({error}); is there room in that folder?"
+        ) from error
 
 
 def _small(mask: Image, size: Size) -> Mask:
