@@ -1,18 +1,16 @@
-"""Where a video moves: masks of motion, and the lossy video that the official evaluator keeps them in.
+"""Where a video moves: masks of motion, computed, or read where the data set has them.
 
 Masks come at the size of the scores: (h, w) bool, one a frame, the first one empty.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phys4d_kedro.errors import ConfigurationError, MediaError
+from phys4d_kedro.errors import MediaError
+from phys4d_kedro.evaluation.physics_iq.mask_codec import MaskCodec
 from phys4d_kedro.evaluation.physics_iq.videos import Image, read_frames
 
 Mask = NDArray[np.bool_]
@@ -25,7 +23,6 @@ _KERNEL = 5  # pixels, of blur and morphology
 _HALF = 127  # a mask is set above this
 _STRIP = 128  # rows
 _REACH = 4 * (_KERNEL // 2)  # pixels that opening and closing look at
-_BLACK, _WHITE = 16, 235  # of the luminance that videos hold
 
 
 class MotionMasks:
@@ -92,124 +89,60 @@ def open_and_close(mask: Image) -> Image:
     return eroded
 
 
-class Recorder(ABC):
-    """Takes every frame of a video, and then gives its masks."""
+class Masks(ABC):
+    """The masks of a video's frames, asked for in their order."""
 
-    @abstractmethod
-    def add(self, frame: Image) -> None:
-        """The next frame (H, W, 3)."""
+    def __init__(self, size: Size) -> None:
+        self._size = size
 
-    @abstractmethod
-    def masks(self) -> Iterator[Mask]:
-        """Its masks, frame by frame; no frame may come after this."""
-
-
-class CodecRecorder(Recorder):
-    """Masks through an mp4v video and back, as the official evaluator has them. Odd sizes lose a row or a column."""
-
-    def __init__(self, file: Path, fps: float, size: Size) -> None:
-        self._file, self._fps, self._size = file, fps, size
-        self._motion, self._count = MotionMasks(), 0
-        self._writer: Any = None
-
-    def add(self, frame: Image) -> None:
+    def __call__(self, frame: Image) -> Mask:
+        """That of the next frame (H, W, 3)."""
         import cv2
 
-        if self._writer is None:
+        return np.asarray(cv2.resize(self._of(frame), self._size) > _HALF)
+
+    @abstractmethod
+    def _of(self, frame: Image) -> Image:
+        """At the frame's size, and grey."""
+
+
+class PlainMasks(Masks):
+    """Computed, and taken as they are."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__(size)
+        self._motion = MotionMasks()
+
+    def _of(self, frame: Image) -> Image:
+        return self._motion(frame)
+
+
+class CodecMasks(PlainMasks):
+    """Through mp4v video and back, as the official evaluator has them. Odd sizes lose a row or a column."""
+
+    def __init__(self, fps: float, size: Size) -> None:
+        super().__init__(size)
+        self._fps = fps
+        self._codec: MaskCodec | None = None
+
+    def _of(self, frame: Image) -> Image:
+        if self._codec is None:
             height, width = frame.shape[:2]
-            even = (width - width % 2, height - height % 2)
-            code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._file), code, round(self._fps), even, isColor=False)
-            if not self._writer.isOpened():
-                raise ConfigurationError(
-                    f"this OpenCV ({cv2.__version__}) cannot write the official masks, mp4v video, to {self._file}; "
-                    "install opencv-python-headless, free disk space, or set physics_iq.exact: false"
-                )
-        self._writer.write(self._motion(frame))
-        self._count += 1
-
-    def masks(self) -> Iterator[Mask]:
-        if self._writer is not None:
-            self._writer.release()
-        return (_small(mask, self._size) for mask in islice(read_grey(self._file), self._count))
+            self._codec = MaskCodec(height, width, round(self._fps))
+        return self._codec(super()._of(frame))
 
 
-class MemoryRecorder(Recorder):
-    """Masks as they are, without a codec's losses."""
-
-    def __init__(self, file: Path, size: Size) -> None:
-        self._motion, self._packed = MotionMasks(), PackedMasks(file, size)
-
-    def add(self, frame: Image) -> None:
-        self._packed.append(_small(self._motion(frame), self._packed.size))
-
-    def masks(self) -> Iterator[Mask]:
-        return iter(self._packed)
-
-
-class ShippedMasks(Recorder):
-    """Masks of a real video that the data set has."""
+class ShippedMasks(Masks):
+    """Those of a real video that the data set has."""
 
     def __init__(self, file: Path, limit: int, size: Size) -> None:
-        self._file, self._limit, self._size = file, limit, size
+        super().__init__(size)
+        self._file, self._frames = file, read_frames(file, limit)
 
-    def add(self, frame: Image) -> None:
-        pass
-
-    def masks(self) -> Iterator[Mask]:
+    def _of(self, frame: Image) -> Image:
         import cv2
 
-        return (_small(cv2.extractChannel(frame, 0), self._size) for frame in read_frames(self._file, self._limit))
-
-
-class PackedMasks:
-    """A file of masks, a bit a pixel."""
-
-    def __init__(self, path: Path, size: Size) -> None:
-        self.size, self._path = size, path
-        path.write_bytes(b"")
-
-    def append(self, mask: Mask) -> None:
-        """Add one."""
-        with self._path.open("ab") as file:
-            file.write(np.packbits(mask).tobytes())
-
-    def __iter__(self) -> Iterator[Mask]:
-        width, height = self.size
-        with self._path.open("rb") as file:
-            while packed := file.read(-(-width * height // 8)):
-                bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=width * height)
-                yield bits.reshape(height, width).view(np.bool_)
-
-
-def read_grey(file: Path) -> Iterator[Image]:
-    """Frames (H, W) of a video that was written in grey, as OpenCV reads each of their three equal channels.
-
-    Only the luminance is decoded, and stretched as the conversion to RGB does, to floor(255 (Y - 16) / 219): less than
-    half the time.
-
-    Raises:
-        MediaError: the file is no video, or damaged.
-    """
-    import av
-    import cv2
-
-    try:
-        with av.open(str(file)) as container:
-            container.streams.video[0].codec_context.thread_count = 1  # the frames have nothing for a second one
-            for frame in container.decode(video=0):
-                plane = frame.planes[0]
-                rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-                grey = cv2.subtract(rows[:, : plane.width], _BLACK)
-                # OpenCV rounds to the nearest: nearly half a level less is the floor.
-                yield cv2.convertScaleAbs(grey, grey, 255 / (_WHITE - _BLACK), -0.499)
-    except av.FFmpegError as error:
-        raise MediaError(
-            f"the masks that were written to {file} cannot be read back ({error}); is there room in that folder?"
-        ) from error
-
-
-def _small(mask: Image, size: Size) -> Mask:
-    import cv2
-
-    return np.asarray(cv2.resize(mask, size) > _HALF)
+        mask = next(self._frames, None)
+        if mask is None:
+            raise MediaError(f"{self._file} has fewer masks than its video has frames, or is damaged: remove it")
+        return cv2.extractChannel(mask, 0)

@@ -1,26 +1,23 @@
 """One view measured: take 1 against take 2, and each generated video against take 1, every file decoded once.
 
-In memory are a frame of one video, its background and running sums. Take 1's small frames and masks go to files of a
-temporary folder (1.5 MB a frame at 3840x2160), where the other videos' frames meet them.
+In memory are a frame of one video, its background and running sums. Take 1's small frames and masks go to a file of a
+temporary folder (1.6 MB a frame at 3840x2160), where the other videos' frames meet them.
 """
 
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
-
-import numpy as np
 
 from phys4d_kedro.errors import MediaError
 from phys4d_kedro.evaluation.physics_iq.cache import Cache, identity
 from phys4d_kedro.evaluation.physics_iq.judge import judge_takes, judge_video
 from phys4d_kedro.evaluation.physics_iq.layout import Dataset, View
-from phys4d_kedro.evaluation.physics_iq.masks import CodecRecorder, MemoryRecorder, PackedMasks, Recorder, ShippedMasks
+from phys4d_kedro.evaluation.physics_iq.masks import CodecMasks, Masks, PlainMasks, ShippedMasks
 from phys4d_kedro.evaluation.physics_iq.metrics import Comparison, MaskOverlap, frame_mse
 from phys4d_kedro.evaluation.physics_iq.problems import Problem
+from phys4d_kedro.evaluation.physics_iq.small_video import SmallVideo
 from phys4d_kedro.evaluation.physics_iq.takes import Rules, Takes
-from phys4d_kedro.evaluation.physics_iq.videos import Image, Source, VideoInfo, probe
+from phys4d_kedro.evaluation.physics_iq.videos import Source, VideoInfo, probe
 
 
 @dataclass(frozen=True)
@@ -118,59 +115,34 @@ class _FirstTake:
 
     def __init__(self, takes: Takes, fps: float, rules: Rules, folder: Path) -> None:
         self._takes, self._fps, self._rules, self._folder = takes, fps, rules, folder
-        self._frames = folder / "frames"
-        self._masks: PackedMasks | None = None
+        self._small: SmallVideo | None = None
 
     def compare(self, source: Source, shipped: Path | None) -> Comparison:
         """A video against it, over the frames that both have. Raises MediaError where there are none."""
-        if self._masks is None:
-            self._masks = self._decode()
-        recorder = self._recorder(source, shipped)
-        pairs = zip(self._small_frames(), self._resized(source, recorder), strict=False)
-        mse = [frame_mse(image, other) for other, image in pairs]
-        if not mse:
-            raise MediaError(f"video {source.info.path} decodes to no frame")
-        overlap = MaskOverlap()
-        for mask, other in islice(zip(recorder.masks(), self._masks, strict=False), len(mse)):
-            overlap.add(mask, other)
-        if len(overlap.ious) < len(mse):
-            raise MediaError(
-                f"video {source.info.path}: only {len(overlap.ious)} of {len(mse)} masks came back; is there room in "
-                f"{self._folder.parent}?"
-            )
-        return overlap.finish(mse)
-
-    def _decode(self) -> PackedMasks:
-        """Small frames and masks to files."""
-        source = self._takes.sources[0]
-        recorder = self._recorder(source, self._takes.masks[0])
-        with self._frames.open("wb") as file:
-            for image in self._resized(source, recorder):
-                file.write(image.tobytes())
-        if not self._frames.stat().st_size:
-            raise MediaError(f"video {source.info.path} decodes to no frame")
-        masks = PackedMasks(self._folder / "masks", self._takes.size)
-        for mask in recorder.masks():
-            masks.append(mask)
-        return masks
-
-    def _small_frames(self) -> Iterator[Image]:
-        width, height = self._takes.size
-        with self._frames.open("rb") as file:
-            while content := file.read(3 * width * height):
-                yield np.frombuffer(content, np.uint8).reshape(height, width, 3)
-
-    def _resized(self, source: Source, recorder: Recorder) -> Iterator[Image]:
         import cv2
 
-        for frame in source:
-            recorder.add(frame)
-            yield cv2.resize(frame, self._takes.size)
+        if self._small is None:
+            self._small = self._decode()
+        masks, mse, overlap = self._masks(source, shipped), [], MaskOverlap()
+        for (other, where), frame in zip(self._small, source, strict=False):
+            overlap.add(masks(frame), where)
+            mse.append(frame_mse(cv2.resize(frame, self._takes.size), other))
+        if not mse:
+            raise MediaError(f"video {source.info.path} decodes to no frame")
+        return overlap.finish(mse)
 
-    def _recorder(self, source: Source, shipped: Path | None) -> Recorder:
+    def _decode(self) -> SmallVideo:
+        import cv2
+
+        source = self._takes.sources[0]
+        masks = self._masks(source, self._takes.masks[0])
+        small = SmallVideo(self._folder / "take_1", self._takes.size)
+        if not small.write((cv2.resize(frame, self._takes.size), masks(frame)) for frame in source):
+            raise MediaError(f"video {source.info.path} decodes to no frame")
+        return small
+
+    def _masks(self, source: Source, shipped: Path | None) -> Masks:
         size = self._takes.size
         if shipped is not None:
             return ShippedMasks(shipped, source.length, size)
-        if self._rules.exact:
-            return CodecRecorder(self._folder / "masks.mp4", self._fps, size)
-        return MemoryRecorder(self._folder / "video_masks", size)
+        return CodecMasks(self._fps, size) if self._rules.exact else PlainMasks(size)

@@ -3,9 +3,7 @@
 Letters: T frames, H rows, W columns.
 """
 
-import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from phys4d_kedro.clips.clip import Clip
 from phys4d_kedro.clips.store import ClipStore
 from phys4d_kedro.evaluation.comparison_clips import reference_of
 from phys4d_kedro.evaluation.physics_iq.layout import PERSPECTIVES
-from phys4d_kedro.evaluation.physics_iq.masks import Mask, MemoryRecorder
+from phys4d_kedro.evaluation.physics_iq.masks import Mask, PlainMasks
 from phys4d_kedro.evaluation.physics_iq.metrics import Comparison, MaskOverlap, frame_mse
 from phys4d_kedro.evaluation.physics_iq.videos import Image
 from phys4d_kedro.evaluation.simiq import STILL, TAKES
@@ -48,14 +46,12 @@ def prepare_footage(rgb: NDArray[np.uint8], *, least_side: int) -> Footage:
     height, width = rgb.shape[1:3]
     factor = -(-least_side // min(height, width))
     size = width * factor // _QUARTER, height * factor // _QUARTER
-    with tempfile.TemporaryDirectory(prefix="simiq_") as folder:
-        recorder = MemoryRecorder(Path(folder) / "masks", size)
-        images = []
-        for frame in rgb:
-            large = np.ascontiguousarray(frame[..., ::-1].repeat(factor, 0).repeat(factor, 1))
-            recorder.add(large)
-            images.append(cv2.resize(large, size))
-        return Footage(images, list(recorder.masks()))
+    motion, footage = PlainMasks(size), Footage([], [])
+    for frame in rgb:
+        large = np.ascontiguousarray(frame[..., ::-1].repeat(factor, 0).repeat(factor, 1))
+        footage.images.append(cv2.resize(large, size))
+        footage.masks.append(motion(large))
+    return footage
 
 
 def compare_footage(footage: Footage, truth: Footage) -> Comparison:
