@@ -130,6 +130,7 @@ def group(task: RlTask, model: WorldModel, labels: PseudoLabelConfig, clips: Cli
             **options,
             noise=config.noise,
             stochastic=range(config.trained_steps),
+            starts=[0] * len(members),
             seeds=members,
         ),
     )

@@ -3,11 +3,12 @@
     python benchmarks/rl_signal.py                     # after kedro run --env=full: models, clips, latents of a run
     python benchmarks/rl_signal.py --model <stage>/seed_0 --backbone <folder> --clips <clips>
 
-Worlds are rolled out in groups, each from one first frame; a group's gradient is the mean of its advantages times the
-gradients of its log-probabilities, of the adapter's B matrices (those of A are 0 at first). What the groups' gradients
-have in common is what helps with clips that are not among them. `share` is the mean product of two groups' gradients
-by the mean square of one, with a standard error by the jackknife over groups: 1 if all were equal, 0 if they are noise.
-Of n groups, the squared cosine of their mean and the true gradient is about n share / (1 + n share).
+Worlds are rolled out in groups, each from one first frame and one noise; a group's gradient is the mean of its
+advantages times the gradients of its log-probabilities, of the adapter's B matrices (those of A are 0 at first). What
+the groups' gradients have in common is what helps with clips that are not among them. `share` is the mean product of
+two groups' gradients by the mean square of one, with a standard error by the jackknife over groups: 1 if all were
+equal, 0 if they are noise. Of n groups, the squared cosine of their mean and the true gradient is about
+n share / (1 + n share).
 """
 
 import argparse
@@ -88,6 +89,7 @@ def rolled_out(
         **(sampling | events.size(index)),
         steps=config.steps,
         stochastic=range(config.trained_steps),
+        starts=[seed_of(events, index, 0)] * config.group,
         seeds=seeds,
     )
     rows = events.judge([index] * config.group, seeds, run.latents, condition)

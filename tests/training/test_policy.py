@@ -176,6 +176,7 @@ def test_the_gradient_is_the_analytic_policy_gradient(noise: NoiseConfig) -> Non
         guidance=1,
         noise=noise,
         stochastic=range(steps - 1),
+        starts=range(videos),
         seeds=range(videos),
     )
     ends = taken.latents.flatten()
@@ -226,7 +227,7 @@ def train(seed: int, *, noise: NoiseConfig, with_value: bool) -> tuple[float, fl
         seeds = [100_000 * seed + 1000 * (update + WARMUP) + row for row in range(len(context))]
         value = head if with_value else None
         options = {"steps": STEPS, "guidance": 1, "noise": noise, "stochastic": stochastic, "value": value}
-        taken = rollout(backbone, text, **POINT, **options, seeds=seeds)
+        taken = rollout(backbone, text, **POINT, **options, starts=seeds, seeds=seeds)
         return taken, -(taken.latents.flatten() - wanted).square()
 
     before = run(0, range(0))[1].mean().item()

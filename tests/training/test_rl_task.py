@@ -313,6 +313,18 @@ class TestWorlds:
         assert torch.allclose(whole[3], parts[3], atol=1e-4)
         assert torch.allclose(whole[4], parts[4], atol=1e-3 * float(whole[4].abs().max()))
 
+    def test_a_group_starts_from_one_noise_and_each_iteration_from_another(self, folder: Path) -> None:
+        made = task(folder, config(worlds_at_once=2))
+        starts = []
+        for step in (0, 2):
+            made.before_step(step)
+            of_groups = torch.cat([batch.steps[0].latents for batch in made._batches]).unflatten(0, (-1, 4))
+            assert torch.equal(of_groups, of_groups[:, :1].expand_as(of_groups))
+            starts += [*of_groups[:, 0]]
+            after = torch.cat([batch.steps[0].next_latents for batch in made._batches])
+            assert len({tuple(own.flatten().tolist()) for own in after}) == len(after)
+        assert len({tuple(own.flatten().tolist()) for own in starts}) == len(starts)
+
     def test_each_has_a_seed_of_its_own_that_says_nothing_of_its_place(self, folder: Path) -> None:
         made = task(folder, config(), count=5)
         for step in range(0, 8, 2):

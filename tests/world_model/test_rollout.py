@@ -53,7 +53,7 @@ def replayed(backbone: Backbone, condition: Condition, taken: Rollout, step: int
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_the_ratio_is_exactly_one_before_the_first_update(form: Form, adapted: Backbone, guidance: float) -> None:
     condition = two(form, adapted)
-    taken = rollout(adapted, condition, **OPTIONS, guidance=guidance, seeds=[1, 2])
+    taken = rollout(adapted, condition, **OPTIONS, guidance=guidance, starts=[1, 2], seeds=[1, 2])
     for step in range(2):
         lora_layers(adapted.transformer).train()  # as a training loop does
         for autocast in (False, True):
@@ -73,7 +73,7 @@ def test_the_ratio_is_exactly_one_before_the_first_update(form: Form, adapted: B
 def test_the_ratio_is_another_after_an_update(form: Form, folder: Path) -> None:
     backbone = with_lora(folder)
     condition = two(form, backbone)
-    taken = rollout(backbone, condition, **OPTIONS, guidance=1, seeds=[1, 2])
+    taken = rollout(backbone, condition, **OPTIONS, guidance=1, starts=[1, 2], seeds=[1, 2])
     move(backbone.transformer, seed=7)
     for step in range(2):
         assert not torch.isclose(replayed(backbone, condition, taken, step, 1), taken.steps[step].log_prob).any()
@@ -82,7 +82,7 @@ def test_the_ratio_is_another_after_an_update(form: Form, folder: Path) -> None:
 def test_rows_of_several_trajectories_and_levels_make_a_batch(form: Form, backbone: Backbone) -> None:
     """In another batch matrix products round otherwise; nothing more may differ."""
     condition = two(form, backbone)
-    taken = rollout(backbone, condition, **OPTIONS, guidance=3.0, seeds=[1, 2])
+    taken = rollout(backbone, condition, **OPTIONS, guidance=3.0, starts=[1, 2], seeds=[1, 2])
     first, second = taken.steps
     rows = {
         name: torch.stack([getattr(second, name)[0], getattr(first, name)[1], getattr(first, name)[0]])
@@ -103,7 +103,7 @@ def test_rows_of_several_trajectories_and_levels_make_a_batch(form: Form, backbo
 def test_a_trajectory_is_whole(form: Form, backbone: Backbone) -> None:
     condition = two(form, backbone)
     options = {**OPTIONS, "stochastic": range(3)}
-    taken = rollout(backbone, condition, **options, guidance=1, seeds=[1, 2])
+    taken = rollout(backbone, condition, **options, guidance=1, starts=[1, 2], seeds=[1, 2])
     assert taken.away is None
     stepper = backbone.stepper(4, **SIZE, generators=[])
     for index, step in enumerate(taken.steps):
@@ -122,16 +122,21 @@ def test_a_trajectory_is_whole(form: Form, backbone: Backbone) -> None:
 
 def test_randomness_is_of_the_video_and_the_step(form: Form, backbone: Backbone) -> None:
     condition = two(form, backbone)
-    both = rollout(backbone, condition, **OPTIONS, guidance=1, seeds=[1, 2])
-    again = rollout(backbone, condition, **OPTIONS, guidance=1, seeds=[1, 2])
+    both = rollout(backbone, condition, **OPTIONS, guidance=1, starts=[1, 2], seeds=[1, 2])
+    again = rollout(backbone, condition, **OPTIONS, guidance=1, starts=[1, 2], seeds=[1, 2])
     assert torch.equal(both.latents, again.latents)
-    alone = rollout(backbone, condition.rows([1]), **OPTIONS, guidance=1, seeds=[2])
+    alone = rollout(backbone, condition.rows([1]), **OPTIONS, guidance=1, starts=[2], seeds=[2])
     assert torch.allclose(both.latents[1:], alone.latents, atol=1e-3)
-    other = rollout(backbone, condition, **OPTIONS, guidance=1, seeds=[1, 3])
+    other = rollout(backbone, condition, **OPTIONS, guidance=1, starts=[1, 3], seeds=[1, 3])
     assert torch.allclose(both.latents[0], other.latents[0], atol=1e-3)
     assert not torch.allclose(both.latents[1], other.latents[1], atol=1e-1)
+    # What a video starts from is of another seed.
+    alike = rollout(backbone, condition.rows([0, 0]), **OPTIONS, guidance=1, starts=[1, 1], seeds=[1, 2])
+    assert torch.equal(alike.steps[0].latents[0], alike.steps[0].latents[1])
+    assert torch.allclose(alike.latents[0], both.latents[0], atol=1e-3)
+    assert not torch.allclose(alike.latents[1], alike.latents[0], atol=1e-1)
     # A step's noise does not depend on which others are stochastic.
-    fewer = rollout(backbone, condition, **{**OPTIONS, "stochastic": (0,)}, guidance=1, seeds=[1, 2])
+    fewer = rollout(backbone, condition, **{**OPTIONS, "stochastic": (0,)}, guidance=1, starts=[1, 2], seeds=[1, 2])
     assert torch.equal(fewer.steps[0].next_latents, both.steps[0].next_latents)
     assert not torch.allclose(fewer.latents, both.latents, atol=1e-2)
     # And none of it is the initial noise again.
@@ -153,8 +158,12 @@ def test_without_stochastic_steps_it_is_the_sampler(form: Form, backbone: Backbo
     if form.name in {"Wan 2.1 T2V", "Wan 2.1 I2V"} and "UniPC" in type(backbone.scheduler).__name__:
         pytest.skip("its sampler is of a higher order")
     condition = two(form, backbone)
-    taken = rollout(backbone, condition, **{**OPTIONS, "stochastic": ()}, guidance=guidance, seeds=[1, 2])
-    sampled = sample(backbone, condition, **SIZE, steps=4, guidance=guidance, seeds=[1, 2], negative=PROMPTS[1])
+    taken = rollout(
+        backbone, condition, **{**OPTIONS, "stochastic": ()}, guidance=guidance, starts=[1, 2], seeds=[1, 2]
+    )
+    sampled = sample(
+        backbone, condition, **SIZE, steps=4, guidance=guidance, starts=[1, 2], seeds=[1, 2], negative=PROMPTS[1]
+    )
     assert taken.steps == ()
     assert torch.allclose(taken.latents, sampled, atol=1e-3)
 
@@ -166,12 +175,12 @@ def test_values_are_taken_at_the_stochastic_steps(form: Form, backbone: Backbone
         seen.append(level)
         return reading.features.mean((1, 2, 3, 4)) + level
 
-    taken = rollout(backbone, condition, **OPTIONS, guidance=3.0, seeds=[1, 2], value=value)
+    taken = rollout(backbone, condition, **OPTIONS, guidance=3.0, starts=[1, 2], seeds=[1, 2], value=value)
     assert [level.tolist() for level in seen] == [step.level.tolist() for step in taken.steps]
     for step in taken.steps:
         reading = backbone.predict(step.latents, step.level, condition, features=True)
         assert torch.allclose(step.value, value(reading, step.level), atol=1e-6)
-    without = rollout(backbone, condition, **OPTIONS, guidance=3.0, seeds=[1, 2])
+    without = rollout(backbone, condition, **OPTIONS, guidance=3.0, starts=[1, 2], seeds=[1, 2])
     assert torch.equal(without.latents, taken.latents)
     assert without.steps[0].value is None
 
@@ -182,16 +191,16 @@ def test_the_last_step_and_others_that_are_not_are_refused(
 ) -> None:
     options = {**OPTIONS, "stochastic": steps}
     with pytest.raises(ConfigurationError, match=r"of 4 steps, numbers 0 to 2 can be stochastic"):
-        rollout(backbone, condition, **options, guidance=1, seeds=[1])
+        rollout(backbone, condition, **options, guidance=1, starts=[1], seeds=[1])
 
 
 def test_what_does_not_fit_is_refused(form: Form, backbone: Backbone, condition: Condition) -> None:
     silent = {**OPTIONS, "noise": NoiseConfig(kind="ddim", eta=0.0)}
     with pytest.raises(ConfigurationError, match="eta must be above 0"):
-        rollout(backbone, condition, **silent, guidance=1, seeds=[1])
+        rollout(backbone, condition, **silent, guidance=1, starts=[1], seeds=[1])
     with pytest.raises(InvalidClipError, match="do not fit"):
-        rollout(backbone, condition, **{**OPTIONS, "frames": 8}, guidance=1, seeds=[1])
-    taken = rollout(backbone, condition, **OPTIONS, guidance=3.0, seeds=[1])
+        rollout(backbone, condition, **{**OPTIONS, "frames": 8}, guidance=1, starts=[1], seeds=[1])
+    taken = rollout(backbone, condition, **OPTIONS, guidance=3.0, starts=[1], seeds=[1])
     with pytest.raises(ConfigurationError, match="missing"):
         replayed(backbone, condition, replace(taken, away=None), 0, 3.0)
     with pytest.raises(ConfigurationError, match="given"):
@@ -199,4 +208,4 @@ def test_what_does_not_fit_is_refused(form: Form, backbone: Backbone, condition:
     if form.name.startswith("CogVideoX"):
         flow = {**OPTIONS, "noise": NoiseConfig(kind="sde", eta=0.7)}
         with pytest.raises(ConfigurationError, match="rectified flow"):
-            rollout(backbone, condition, **flow, guidance=1, seeds=[1])
+            rollout(backbone, condition, **flow, guidance=1, starts=[1], seeds=[1])

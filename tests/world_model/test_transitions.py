@@ -124,7 +124,15 @@ def test_preserving_noise_keeps_the_marginals_at_any_step(config: NoiseConfig, p
     """All data is one point, which the model knows: latents at a level are N(signal mean, spread^2)."""
     backbone = GaussianBackbone(bias=1.5, std=0.0, path=path)
     taken = rollout(
-        backbone, contexts([0.0]), **PARTICLES, steps=5, guidance=1, noise=config, stochastic=range(4), seeds=[3]
+        backbone,
+        contexts([0.0]),
+        **PARTICLES,
+        steps=5,
+        guidance=1,
+        noise=config,
+        stochastic=range(4),
+        starts=[3],
+        seeds=[3],
     )
     for step in taken.steps:
         check_marginal(step.next_latents, 1.5, 0.0, backbone.mixture(step.next_level))
@@ -137,7 +145,15 @@ def test_small_steps_keep_the_marginals_of_spread_data(config: NoiseConfig) -> N
     if config.kind == "preserving":  # its noise does not shrink with the steps
         config = NoiseConfig(kind="preserving", eta=0.05)
     taken = rollout(
-        backbone, contexts([0.0]), **PARTICLES, steps=400, guidance=1, noise=config, stochastic=range(399), seeds=[3]
+        backbone,
+        contexts([0.0]),
+        **PARTICLES,
+        steps=400,
+        guidance=1,
+        noise=config,
+        stochastic=range(399),
+        starts=[3],
+        seeds=[3],
     )
     for step in taken.steps[20::40]:
         check_marginal(step.next_latents, -0.8, 0.6, backbone.mixture(step.next_level), bias=0.01)

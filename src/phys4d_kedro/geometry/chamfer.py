@@ -16,7 +16,7 @@ _CHUNK_PAIRS = {"cpu": 2**18, "cuda": 2**24}
 
 # Up to so many distances, a CPU is done sooner if it takes all at once: of tracks in all frames, than in chunks; of
 # points, than by a k-d tree.
-_FEW = {"tracks": 2**19, "points": 2**14}
+_FEW = {"tracks": 2**19, "points": 2**16}
 
 # A tree is asked once for each point, which does not pay for making it balanced and tight.
 _TREE: dict[str, Any] = {"leafsize": 32, "balanced_tree": False, "compact_nodes": False}
@@ -125,7 +125,9 @@ def _of_all_tracks(
     P: torch.Tensor, Q: torch.Tensor, weight_p: torch.Tensor | None, weight_q: torch.Tensor | None, limit: float
 ) -> torch.Tensor:
     """The 4D Chamfer distance of few tracks, from all distances (T, N, M) at once."""
-    distance = torch.cdist(P, Q, compute_mode=_EXACT).clamp(max=limit)
+    distance = torch.cdist(P, Q, compute_mode=_EXACT)
+    if limit < math.inf:
+        distance = distance.clamp(max=limit)
     if weight_p is None or weight_q is None:
         mean = distance.mean(0)
         return mean.amin(1).mean() + mean.amin(0).mean()

@@ -218,8 +218,9 @@ class RlTask(Task):
         )
 
     def _sample(self, iteration: int, event: int, members: Sequence[int]) -> Sampled:
-        """Some members of a group."""
+        """Some members of a group: all from one noise, so that they differ only by what the policy drew."""
         config = self.config
+        start = seed_of(self.train, event, config.loop.seed, iteration)
         seeds = [seed_of(self.train, event, config.loop.seed, iteration, member) for member in members]
         condition = self.train.condition(event).rows([0] * len(members)).to(self.backbone.device)
         run = rollout(
@@ -231,6 +232,7 @@ class RlTask(Task):
             negative=config.negative_prompt,
             noise=config.noise,
             stochastic=range(config.trained_steps),
+            starts=[start] * len(members),
             seeds=seeds,
             value=self.value,
         )

@@ -55,18 +55,21 @@ def rollout(
     guidance: float,
     noise: NoiseConfig,
     stochastic: Sequence[int],
+    starts: Sequence[int],
     seeds: Sequence[int],
     negative: str = "",
     value: Callable[[Prediction, torch.Tensor], torch.Tensor] | None = None,
 ) -> Rollout:
     """Sample one video per row of the condition.
 
-    A video's randomness is of its own seed, and a step's of the seed and the step's number. The transformer is put into
-    evaluation mode and left there.
+    A video's randomness is of its own seeds, that of a step of the seed and the step's number. The transformer is put
+    into evaluation mode and left there.
 
     Args:
         guidance: classifier-free guidance, as in `sampling.sample`.
         stochastic: numbers of the steps that are stochastic; never the last, which would leave its noise in the video.
+        starts: seeds of the noise that videos start from; equal ones start alike.
+        seeds: seeds of what stochastic steps draw.
         value: a value function of readings with features (of the guided-to pass) and levels (B,).
 
     Raises:
@@ -80,7 +83,7 @@ def rollout(
     backbone.transformer.eval()
     stepper = backbone.stepper(steps, **size, generators=[])  # for its levels
     away = backbone.unconditional(condition, negative) if guidance != 1 else None
-    latents = backbone.place_given(initial_noise(backbone, seeds, **size), condition)
+    latents = backbone.place_given(initial_noise(backbone, starts, **size), condition)
     deterministic = noise.model_copy(update={"eta": 0.0})
     taken = []
     levels = zip(stepper.levels, stepper.next_levels, strict=True)

@@ -35,9 +35,10 @@ class Cache:
             file.write(json.dumps(asdict(comparison)).encode())
 
     def _file(self, key: Sequence[Any]) -> Path:
+        import av
         import cv2
 
-        content = json.dumps([_VERSION, cv2.__version__, *key], sort_keys=True)
+        content = json.dumps([_VERSION, cv2.__version__, av.__version__, *key], sort_keys=True)
         return self.folder / f"{hashlib.sha256(content.encode()).hexdigest()[:32]}.json"
 
 

@@ -92,6 +92,7 @@ def _undefined(runs: dict[str, list[Record]]) -> list[Problem]:
 
 def _rules(evaluation: Evaluation, config: PhysicsIqConfig) -> dict[str, Any]:
     """What was scored by what, as far as it decides the figures."""
+    import av
     import cv2
 
     return {
@@ -101,6 +102,7 @@ def _rules(evaluation: Evaluation, config: PhysicsIqConfig) -> dict[str, Any]:
         "fps": FPS,
         "shortest": config.shortest,
         "opencv": cv2.__version__,
+        "pyav": av.__version__,
         "dataset_dir": str(evaluation.dataset.root),
         "descriptions": evaluation.dataset.described,
     }

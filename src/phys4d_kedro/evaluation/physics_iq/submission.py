@@ -122,7 +122,7 @@ def card(results: dict[str, Any], config: PhysicsIqConfig) -> str:
     lines += [
         "",
         f"- masks: {rules['masks']}",
-        f"- OpenCV {rules['opencv']}, first {rules['seconds']:g} s of each video",
+        f"- OpenCV {rules['opencv']}, PyAV {rules['pyav']}, first {rules['seconds']:g} s of each video",
     ]
     lines += ["", "## By category", "", "| category | original | verified |", "|---|---|---|"]
     for name, group in results["categories"].items():
