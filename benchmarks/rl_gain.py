@@ -1,7 +1,7 @@
 """What stage 3 gains on held-out clips, from more worlds than the comparison has.
 
     python benchmarks/rl_gain.py                       # after kedro run --env=full
-    python benchmarks/rl_gain.py --data <folder> --samples 4 --clips 36
+    python benchmarks/rl_gain.py --data <folder> --samples 3 --clips 36
 
 Every training seed of stages 2 and 3 generates worlds from the same first frames and noise, which are judged by the
 terms of the reward. The margin of stage 3 is averaged over samples and seeds; its interval is the comparison's, of a
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT / "data")
     parser.add_argument("--clips", type=int, default=36)
-    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--samples", type=int, default=3)
     parser.add_argument("--result", type=Path, default=ROOT / "benchmarks/results/rl_gain.json")
     options = parser.parse_args()
     heldout = ClipStore(options.data / "02_intermediate/simulated_clips_heldout")

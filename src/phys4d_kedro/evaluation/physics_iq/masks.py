@@ -128,7 +128,7 @@ class CodecMasks(PlainMasks):
     def _of(self, frame: Image) -> Image:
         if self._codec is None:
             height, width = frame.shape[:2]
-            self._codec = MaskCodec(height, width, round(self._fps))
+            self._codec = MaskCodec(height, width, max(1, round(self._fps)))
         return self._codec(super()._of(frame))
 
 
