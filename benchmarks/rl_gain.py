@@ -32,8 +32,14 @@ from phys4d_kedro.world_model.sampling import sample
 from phys4d_kedro.world_model.world_model import WorldModel
 
 STAGES = ("sft", "rl")
-TERMS = ("chamfer_4d_heads", "chamfer_4d_estimators", "chamfer_per_frame_heads", "chamfer_per_frame_estimators")
-TERMS += ("motion_iou", "appearance")  # all are better where they are higher
+TERMS = (  # all are better where they are higher
+    "chamfer_4d_heads",
+    "chamfer_4d_estimators",
+    "chamfer_per_frame_heads",
+    "chamfer_per_frame_estimators",
+    "motion_iou",
+    "appearance",
+)
 RESAMPLES = 10_000
 
 
@@ -78,7 +84,7 @@ def worlds_of(training: Training, backbone: Path, clips: ClipStore, samples: int
             batch = worlds[start : start + sampling.batch_size]
             indices, seeds = [index for index, _ in batch], [seed_of(events, *world) for world in batch]
             condition = latents.conditions(indices)
-            options = {"steps": sampling.steps, "guidance": sampling.guidance, "seeds": seeds}
+            options: dict[str, Any] = {"steps": sampling.steps, "guidance": sampling.guidance, "seeds": seeds}
             videos = sample(model.backbone, condition, **events.size(indices[0]), **options)
             found = events.judge(indices, seeds, videos, condition)
             about = [{"clip_id": clips.ids[i], "seed": training.seed, "stage": training.stage} for i in indices]
@@ -88,12 +94,12 @@ def worlds_of(training: Training, backbone: Path, clips: ClipStore, samples: int
 
 def summarise(table: pd.DataFrame) -> dict[str, Any]:
     """Means of both stages, and how far stage 3 is ahead, by term."""
-    found = {}
+    found: dict[str, Any] = {}
     for term in TERMS:
         rows = table.rename(columns={term: "value"}).dropna(subset="value")
         values = {stage: by_clip_and_seed(rows[rows["stage"] == stage]) for stage in STAGES}
         ahead = margin(Metric(term, "", True), values["rl"], values["sft"], resamples=RESAMPLES, seed=0)
-        found[term] = {stage: mean_over_clips(value) for stage, value in values.items()} | {"margin": ahead}
+        found[term] = {**{stage: mean_over_clips(value) for stage, value in values.items()}, "margin": ahead}
     return found
 
 
