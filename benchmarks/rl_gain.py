@@ -84,8 +84,12 @@ def worlds_of(training: Training, backbone: Path, clips: ClipStore, samples: int
             batch = worlds[start : start + sampling.batch_size]
             indices, seeds = [index for index, _ in batch], [seed_of(events, *world) for world in batch]
             condition = latents.conditions(indices)
-            options: dict[str, Any] = {"steps": sampling.steps, "guidance": sampling.guidance, "seeds": seeds}
-            videos = sample(model.backbone, condition, **events.size(indices[0]), **options)
+            options: dict[str, Any] = {
+                "steps": sampling.steps,
+                "guidance": sampling.guidance,
+                **events.size(indices[0]),
+            }
+            videos = sample(model.backbone, condition, **options, seeds=seeds)
             found = events.judge(indices, seeds, videos, condition)
             about = [{"clip_id": clips.ids[i], "seed": training.seed, "stage": training.stage} for i in indices]
             rows += [{**one, **terms} for one, terms in zip(about, found, strict=True)]
