@@ -1,6 +1,7 @@
 """Stochastic steps, against exact Gaussians, published formulas and the families' own schedulers."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.world_model.gaussian_backbone import GaussianBackbone, contexts
 
 FLOW = [NoiseConfig(kind="sde", eta=0.7), NoiseConfig(kind="constant_sde", eta=0.6)]
 ANY = [NoiseConfig(kind="preserving", eta=0.6), NoiseConfig(kind="ddim", eta=1.0), NoiseConfig(kind="ddim", eta=0.5)]
-PARTICLES = {"frames": 1, "height": 150, "width": 150}
+PARTICLES: dict[str, Any] = {"frames": 1, "height": 150, "width": 150, "guidance": 1, "starts": [3], "seeds": [3]}
 SHAPE = (2, 3, 2, 4, 5)
 
 
@@ -123,17 +124,7 @@ def test_ddim_noise_is_as_published(eta: float, alphas: tuple[float, float]) -> 
 def test_preserving_noise_keeps_the_marginals_at_any_step(config: NoiseConfig, path: str) -> None:
     """All data is one point, which the model knows: latents at a level are N(signal mean, spread^2)."""
     backbone = GaussianBackbone(bias=1.5, std=0.0, path=path)
-    taken = rollout(
-        backbone,
-        contexts([0.0]),
-        **PARTICLES,
-        steps=5,
-        guidance=1,
-        noise=config,
-        stochastic=range(4),
-        starts=[3],
-        seeds=[3],
-    )
+    taken = rollout(backbone, contexts([0.0]), **PARTICLES, steps=5, noise=config, stochastic=range(4))
     for step in taken.steps:
         check_marginal(step.next_latents, 1.5, 0.0, backbone.mixture(step.next_level))
     assert torch.allclose(taken.latents, torch.tensor(1.5), atol=1e-5)
@@ -144,17 +135,7 @@ def test_small_steps_keep_the_marginals_of_spread_data(config: NoiseConfig) -> N
     backbone = GaussianBackbone(bias=-0.8, std=0.6)
     if config.kind == "preserving":  # its noise does not shrink with the steps
         config = NoiseConfig(kind="preserving", eta=0.05)
-    taken = rollout(
-        backbone,
-        contexts([0.0]),
-        **PARTICLES,
-        steps=400,
-        guidance=1,
-        noise=config,
-        stochastic=range(399),
-        starts=[3],
-        seeds=[3],
-    )
+    taken = rollout(backbone, contexts([0.0]), **PARTICLES, steps=400, noise=config, stochastic=range(399))
     for step in taken.steps[20::40]:
         check_marginal(step.next_latents, -0.8, 0.6, backbone.mixture(step.next_level), bias=0.01)
     check_marginal(taken.latents, -0.8, 0.6, straight(0.0), bias=0.01)
