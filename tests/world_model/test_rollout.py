@@ -161,9 +161,7 @@ def test_without_stochastic_steps_it_is_the_sampler(form: Form, backbone: Backbo
     taken = rollout(
         backbone, condition, **{**OPTIONS, "stochastic": ()}, guidance=guidance, starts=[1, 2], seeds=[1, 2]
     )
-    sampled = sample(
-        backbone, condition, **SIZE, steps=4, guidance=guidance, starts=[1, 2], seeds=[1, 2], negative=PROMPTS[1]
-    )
+    sampled = sample(backbone, condition, **SIZE, steps=4, guidance=guidance, seeds=[1, 2], negative=PROMPTS[1])
     assert taken.steps == ()
     assert torch.allclose(taken.latents, sampled, atol=1e-3)
 
