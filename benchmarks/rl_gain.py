@@ -54,8 +54,9 @@ def main() -> None:
     clips = heldout.subset(heldout.ids[: options.clips])
     models = options.data / "06_models"
     trainings = list_trainings({stage: models / stage for stage in STAGES})
-    tables = [worlds_of(training, models / "backbone", clips, options.samples) for training in trainings]
-    table = pd.concat(tables)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = LatentCache(Path(folder))  # of all: what they have in common encodes the clips
+        table = pd.concat([worlds_of(one, models / "backbone", clips, options.samples, cache) for one in trainings])
     result = {"clips": int(table["clip_id"].nunique()), "samples": options.samples, "terms": summarise(table)}
     options.result.write_text(json.dumps(result, indent=2) + "\n")
     lines = [
@@ -66,33 +67,27 @@ def main() -> None:
 
 
 @torch.no_grad()
-def worlds_of(training: Training, backbone: Path, clips: ClipStore, samples: int) -> pd.DataFrame:
+def worlds_of(training: Training, backbone: Path, clips: ClipStore, samples: int, cache: LatentCache) -> pd.DataFrame:
     """Terms of the reward, a row a world."""
     config = RlConfig.model_validate(parameters("rl"))
     sampling = config.validation.sampling
     model = WorldModel.load(backbone, training.folder, noise_level=config.noise_level)
-    with tempfile.TemporaryDirectory() as folder:
-        latents = LatentCache(Path(folder)).fill([clips], model.backbone)
-        labels = PseudoLabelConfig.model_validate(parameters("pseudo_labeling"))
-        events = ClipEvents(clips, latents, model, config.reward, labels, seed=0)
-        judged = [index for index in range(len(clips)) if events.can_be_judged(index)]
-        worlds = [(index, number) for index in judged for number in range(samples)]
-        rows: list[dict[str, Any]] = []
-        for start in tqdm(
-            range(0, len(worlds), sampling.batch_size), desc=f"{training.stage}, seed {training.seed}", unit="batch"
-        ):
-            batch = worlds[start : start + sampling.batch_size]
-            indices, seeds = [index for index, _ in batch], [seed_of(events, *world) for world in batch]
-            condition = latents.conditions(indices)
-            options: dict[str, Any] = {
-                "steps": sampling.steps,
-                "guidance": sampling.guidance,
-                **events.size(indices[0]),
-            }
-            videos = sample(model.backbone, condition, **options, seeds=seeds)
-            found = events.judge(indices, seeds, videos, condition)
-            about = [{"clip_id": clips.ids[i], "seed": training.seed, "stage": training.stage} for i in indices]
-            rows += [{**one, **terms} for one, terms in zip(about, found, strict=True)]
+    latents = cache.fill([clips], model.backbone)
+    labels = PseudoLabelConfig.model_validate(parameters("pseudo_labeling"))
+    events = ClipEvents(clips, latents, model, config.reward, labels, seed=0)
+    judged = [index for index in range(len(clips)) if events.can_be_judged(index)]
+    worlds = [(index, number) for index in judged for number in range(samples)]
+    options: dict[str, Any] = {"steps": sampling.steps, "guidance": sampling.guidance, **events.size(0)}
+    rows: list[dict[str, Any]] = []
+    starts = range(0, len(worlds), sampling.batch_size)
+    for start in tqdm(starts, desc=f"{training.stage}, seed {training.seed}", unit="batch"):
+        batch = worlds[start : start + sampling.batch_size]
+        indices, seeds = [index for index, _ in batch], [seed_of(events, *world) for world in batch]
+        condition = latents.conditions(indices)
+        videos = sample(model.backbone, condition, **options, seeds=seeds)
+        found = events.judge(indices, seeds, videos, condition)
+        about = [{"clip_id": clips.ids[i], "seed": training.seed, "stage": training.stage} for i in indices]
+        rows += [{**one, **terms} for one, terms in zip(about, found, strict=True)]
     return pd.DataFrame(rows)
 
 
